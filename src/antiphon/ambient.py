@@ -1,0 +1,99 @@
+"""Time and ids: the only two things a run takes from its surroundings.
+
+Both can be frozen for the current context (``freeze``), so that a recorded run repeats to the byte. Nothing from here
+may enter a request to a model or a tool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+#: Prefix of each kind of id on the wire.
+PREFIXES = {
+    "response": "resp_",
+    "message": "msg_",
+    "reasoning": "rs_",
+    "function_call": "fc_",
+    "function_call_output": "fco_",
+    "custom_tool_call": "ctc_",
+    "custom_tool_call_output": "ctco_",
+    "item": "item_",
+    "request": "req_",
+    "completion": "chatcmpl-",
+    "file": "file-",
+}
+
+
+class _Frozen:
+    """Counts ids per kind, so that the n-th id of a kind in a scope is always the same."""
+
+    __slots__ = ("at", "counts", "scope")
+
+    def __init__(self, scope: str, at: float) -> None:
+        self.scope = scope
+        self.at = at
+        self.counts: defaultdict[str, int] = defaultdict(int)
+
+    def token(self, kind: str) -> str:
+        n = self.counts[kind]
+        self.counts[kind] = n + 1
+        return hashlib.sha256(f"{self.scope}\0{kind}\0{n}".encode()).hexdigest()[:48]
+
+
+_ID_BYTES = 18
+#: Ids whose randomness is fetched from the system in one go: the call costs more than the bytes.
+_POOLED = 64
+
+
+class _Randomness:
+    """Random hex digits, fetched many at a time. A forked child drops what it shares with its parent."""
+
+    __slots__ = ("_pool",)
+
+    def __init__(self) -> None:
+        self._pool: list[str] = []
+        os.register_at_fork(after_in_child=self._pool.clear)
+
+    def token(self) -> str:
+        try:
+            return self._pool.pop()
+        except IndexError:
+            fresh = os.urandom(_ID_BYTES * _POOLED).hex()
+            size = 2 * _ID_BYTES
+            self._pool.extend(fresh[at : at + size] for at in range(size, len(fresh), size))
+            return fresh[:size]
+
+
+_random = _Randomness()
+_frozen: ContextVar[_Frozen | None] = ContextVar("antiphon_frozen", default=None)
+
+
+def now() -> float:
+    """Unix time in seconds."""
+    frozen = _frozen.get()
+    return time.time() if frozen is None else frozen.at
+
+
+def new_id(kind: str) -> str:
+    """A fresh id of this kind: its prefix and 48 lowercase hex digits, the first 12 of them milliseconds."""
+    prefix = PREFIXES.get(kind, "item_")
+    frozen = _frozen.get()
+    if frozen is not None:
+        return prefix + frozen.token(kind)
+    return f"{prefix}{time.time_ns() // 1_000_000:012x}{_random.token()}"
+
+
+@contextlib.contextmanager
+def freeze(scope: str, at: float = 0.0) -> Iterator[None]:
+    """Within this context ids are derived from ``scope`` and their order, and the clock stands at ``at``."""
+    token = _frozen.set(_Frozen(scope, at))
+    try:
+        yield
+    finally:
+        _frozen.reset(token)

@@ -1,0 +1,129 @@
+"""The one tree of settings: what ``antiphon.toml`` may say, with its defaults.
+
+``config.load`` fills it from file, environment and command line; ``config.reference`` turns it, docstrings included,
+into ``docs/configuration.md`` and ``antiphon.example.toml``. The structs are frozen: a running server's configuration
+is a value.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+SchemaMode = Literal["enforced", "validated"]
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Bytes = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+#: A value that is never shown.
+Secret = Annotated[str | None, msgspec.Meta(extra={"hide": "all"})]
+#: A URL whose user and password are never shown.
+URL = Annotated[str, msgspec.Meta(extra={"hide": "user"})]
+#: A URL whose password is never shown.
+DatabaseURL = Annotated[str | None, msgspec.Meta(extra={"hide": "password"})]
+
+
+class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where we listen and what one request may cost. Sizes in bytes, times in seconds."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. `0.0.0.0` is every IPv4 address of this machine."""
+    port: Port = 8321
+    """Port to listen on; 0 takes a free one and says which."""
+    max_body_bytes: Bytes = 64 * 1024 * 1024
+    """A longer request body is refused with 413."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged."""
+    access_log: bool = True
+    """One log line for each request."""
+    shutdown_seconds: Seconds = 10.0
+    """How long running requests may go on after the signal to stop."""
+    keepalive_seconds: Seconds = 15.0
+    """A comment goes out on a stream after this much silence."""
+
+
+class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where responses are kept."""
+
+    data_dir: str = "./data"
+    """Folder of everything this server writes; made when it is not there."""
+    database_url: DatabaseURL = None
+    """`postgresql://user:password@host/db`, or `sqlite:///path`. Without it, a SQLite file in `data_dir`. A value
+    `env:NAME` is read from that environment variable."""
+    journal_retention_seconds: Count = 7 * 24 * 3600
+    """How long `?stream=true` can repeat a finished response's events. The response itself stays."""
+
+
+class ResponsesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits and habits of a run."""
+
+    max_response_bytes: Bytes = 64 * 1024 * 1024
+    """A response whose events grow over this fails."""
+    max_history_items: Count = 20_000
+    """A chain of more items than this is refused."""
+    max_history_bytes: Bytes = 64 * 1024 * 1024
+    """A chain whose items are larger than this, together, is refused."""
+    on_disconnect: Literal["cancel", "continue"] = "cancel"
+    """What becomes of a run whose client hangs up."""
+    status_wait_seconds: Seconds = 1.0
+    """How long the 200 waits for the upstream's status line, so that a refusal is an HTTP error."""
+    reader_lag_bytes: Bytes = 4 * 1024 * 1024
+    """A reader further behind a stored run than this is dropped, and may resume."""
+    reader_stall_seconds: Seconds = 60.0
+    """A reader that takes nothing for this long is dropped, and may resume."""
+    dialect: Literal["openai", "open-responses"] = "openai"
+    """Wire form where the two disagree, for requests without the header `OpenResponses-Dialect`."""
+    schema_retries: Count = 1
+    """How often an answer that breaks its JSON schema is asked for again, on upstreams with `schemas = "validated"`."""
+
+
+class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One back end that speaks Chat Completions. Its name in the table is the prefix of its models."""
+
+    url: URL
+    """Base URL, most often ending in `/v1`."""
+    key: Secret = None
+    """Sent as a bearer token. A value `env:NAME` is read from that environment variable."""
+    models: tuple[str, ...] = ()
+    """Ids it serves, beside those its `/models` lists."""
+    forward_auth: bool = False
+    """Send the client's own `Authorization` header on, in place of `key`."""
+    forward_headers: tuple[str, ...] = ()
+    """Names of other client headers that are sent on."""
+    forward_unknown: bool = False
+    """Send request fields that we do not know on to it."""
+    context_window: dict[str, int] = {}
+    """Tokens each model can read; `"*"` for all."""
+    schemas: SchemaMode = "enforced"
+    """`validated`: it does not hold itself to a JSON schema, so we check the answer and ask again."""
+    think_tags: bool = True
+    """Text between `<think>` and `</think>` at the start of an answer is reasoning."""
+    send_reasoning: Literal["", "reasoning_content", "reasoning"] = ""
+    """Field in which earlier reasoning goes back; empty: it is not sent."""
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    """Name under which it takes the limit on output tokens."""
+    developer_role: bool = False
+    """It knows the role `developer`; otherwise such messages go as `system`."""
+    connect_seconds: Seconds = 10.0
+    """Longest wait for a connection."""
+    read_seconds: Seconds = 600.0
+    """Longest silence before we give it up."""
+    max_connections: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    """Connections open to it at once."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole tree."""
+
+    server: ServerConfig = ServerConfig()
+    storage: StorageConfig = StorageConfig()
+    responses: ResponsesConfig = ResponsesConfig()
+    upstreams: dict[str, UpstreamConfig] = {}
+    default_upstream: str | None = None
+    """Name of the upstream that gets models no list knows. Not set: the only one, or the first that was found."""
+    discover: bool = True
+    """Where no upstream is configured: take `OPENAI_BASE_URL` and `OPENAI_API_KEY`, and look for a local Ollama, vLLM,
+    LM Studio or llama-server at start."""

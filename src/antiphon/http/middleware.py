@@ -1,0 +1,80 @@
+"""Around every request: an id, a log line, and errors in one form.
+
+Pure ASGI, so that a stream passes through untouched.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from antiphon import ambient
+from antiphon.errors import APIError, InternalError, MethodNotAllowed, NotFound
+from antiphon.http.exchange import ClientGone, send_error
+from antiphon.http.peer import Receive, Scope, Send
+
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = logging.getLogger("antiphon.access")
+_defects = logging.getLogger("antiphon.http")
+
+#: The id of the request being answered, for log lines; ``-`` outside of one.
+request_id: ContextVar[str] = ContextVar("antiphon_request_id", default="-")
+
+
+class Frame:
+    """The outermost application: everything that is the same for all routes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        own_id = ambient.new_id("request")
+        request_id.set(own_id)
+        began = time.perf_counter()
+        status = 0
+
+        async def send_framed(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", own_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_framed)
+        except ClientGone:
+            pass
+        except Exception as failure:
+            if status:
+                raise  # the reply has begun: the server breaks the connection, which is the truth
+            await send_error(send_framed, _as_api_error(failure, scope))
+        finally:
+            if _log.isEnabledFor(logging.INFO):
+                took = (time.perf_counter() - began) * 1000
+                _log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, took)
+
+
+def _as_api_error(failure: Exception, scope: Scope) -> APIError:
+    if isinstance(failure, APIError):
+        return failure
+    if isinstance(failure, HTTPException):
+        if failure.status_code == 405:
+            allowed = (failure.headers or {}).get("Allow", "")
+            return MethodNotAllowed(
+                f"{scope['method']} is not allowed on {scope['path']}; allowed: {allowed}.", headers={"allow": allowed}
+            )
+        if failure.status_code == 404:
+            return NotFound(
+                f"Unknown request URL: {scope['method']} {scope['path']}. Check the path; it begins with /v1."
+            )
+    _defects.error("%s %s broke", scope["method"], scope["path"], exc_info=failure)
+    return InternalError("The server failed while answering this request.")

@@ -1,0 +1,67 @@
+"""The client at the other end of one request, and the moment it goes.
+
+On our own protocol the connection says so itself, at no cost. Elsewhere a task waits for ``http.disconnect``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import TracebackType
+from typing import Any
+
+from antiphon.http.protocol import EXTENSION, Connection
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Peer:
+    """``async with Peer(scope, receive) as peer``, once the body was read; ``gone`` may become true any time."""
+
+    __slots__ = ("_callbacks", "_receive", "_watch", "connection", "gone")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
+        self.gone = False
+        self._receive = receive
+        self._callbacks: list[Callable[[], None]] = []
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Peer:
+        if self.connection is None:
+            self._watch = asyncio.get_running_loop().create_task(self._until_disconnect())
+        else:
+            self.connection.on_lost = self._lost
+            self.connection.resume_reading()
+            if self.connection.disconnected:
+                self._lost()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.connection is not None:
+            self.connection.on_lost = None
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+
+    def on_gone(self, callback: Callable[[], None]) -> None:
+        """Call back once when the client goes; at once if it has."""
+        if self.gone:
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    def _lost(self) -> None:
+        self.gone = True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    async def _until_disconnect(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._lost()

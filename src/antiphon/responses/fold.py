@@ -1,0 +1,120 @@
+"""The Response is what its events add up to.
+
+The fold is total and pure: an event it does not know leaves the Response as it is. Deltas may be left out, because the
+``.done`` events repeat what they said; with them the fold also shows the text of an item that is still growing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from antiphon.wire.events import AnyEvent, Delta, Event
+from antiphon.wire.items import (
+    CustomToolCall,
+    FunctionCall,
+    Item,
+    Message,
+    OutputText,
+    Part,
+    Reasoning,
+    ReasoningText,
+    Refusal,
+    SummaryText,
+)
+from antiphon.wire.response import Response
+
+_PART_ADDED = frozenset({"response.content_part.added", "response.reasoning_summary_part.added"})
+
+
+class _Growing:
+    """An item between ``added`` and ``done``: its parts as they began, and the pieces each has got."""
+
+    __slots__ = ("parts", "pieces")
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.pieces: dict[int, list[str]] = {}
+
+    def text(self, part_index: int) -> str:
+        return "".join(self.pieces.get(part_index, ()))
+
+
+class Fold:
+    """A Response growing event by event. ``response`` is its value so far, with growing items as they began."""
+
+    __slots__ = ("_growing", "response")
+
+    def __init__(self) -> None:
+        self.response: Response | None = None
+        self._growing: dict[int, _Growing] = {}
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take one event in."""
+        if isinstance(event, Delta):
+            channel = event.channel
+            growing = self._growing.get(channel.output_index)
+            if growing is not None:
+                growing.pieces.setdefault(channel.part_index, []).append(event.text)
+        elif "response" in event.payload:
+            self.response = event.payload["response"]
+            self._growing.clear()
+        elif "output_index" in event.payload:
+            self._of_item(event, event.payload["output_index"])
+
+    def snapshot(self) -> Response:
+        """The Response with the text that growing items have so far."""
+        response = self._begun()
+        if not self._growing:
+            return response
+        output = list(response.output)
+        for index, growing in self._growing.items():
+            output[index] = _grown(output[index], growing)
+        return msgspec.structs.replace(response, output=output)
+
+    def _of_item(self, event: Event, index: int) -> None:
+        if event.type == "response.output_item.added":
+            self._put(index, event.payload["item"])
+            self._growing[index] = _Growing()
+        elif event.type == "response.output_item.done":
+            self._put(index, event.payload["item"])
+            self._growing.pop(index, None)
+        elif event.type in _PART_ADDED and index in self._growing:
+            self._growing[index].parts.append(event.payload["part"])
+
+    def _put(self, index: int, item: Item) -> None:
+        response = self._begun()
+        output = [*response.output[:index], item, *response.output[index + 1 :]]
+        self.response = msgspec.structs.replace(response, output=output)
+
+    def _begun(self) -> Response:
+        assert self.response is not None, "the first event carries the Response"
+        return self.response
+
+
+def fold(events: Iterable[AnyEvent]) -> Response:
+    """The Response that these events, from the first on, add up to."""
+    folding = Fold()
+    for event in events:
+        folding.apply(event)
+    return folding.snapshot()
+
+
+def _grown(item: Item, growing: _Growing) -> Item:
+    if isinstance(item, FunctionCall):
+        return msgspec.structs.replace(item, arguments=growing.text(0))
+    if isinstance(item, CustomToolCall):
+        return msgspec.structs.replace(item, input=growing.text(0))
+    parts = [_filled(part, growing.text(n)) for n, part in enumerate(growing.parts)]
+    if isinstance(item, Message):
+        return msgspec.structs.replace(item, content=[p for p in parts if isinstance(p, OutputText | Refusal)])
+    summary = [part for part in parts if isinstance(part, SummaryText)]
+    raw = [part for part in parts if isinstance(part, ReasoningText)]
+    return Reasoning(id=item.id, status=item.status, summary=summary, content=raw or item.content)
+
+
+def _filled(part: Part, text: str) -> Part:
+    if isinstance(part, Refusal):
+        return Refusal(refusal=text)
+    return msgspec.structs.replace(part, text=text)

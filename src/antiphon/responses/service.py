@@ -1,0 +1,172 @@
+"""Responses as a service: make one, get it, follow it, cancel it, delete it, list its input, count its tokens.
+
+It owns the runs that are going on, and awaits every one of them before it lets go. What it says of a running response
+comes from the live Journal, what it says of a finished one from the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from antiphon.config import ResponsesConfig
+from antiphon.errors import InvalidRequest, NotFound, Unavailable
+from antiphon.responses.journal import Journal
+from antiphon.responses.planning import Fetch, Planner
+from antiphon.responses.run import ClientHeaders, Run, whole
+from antiphon.responses.sealing import Sealer
+from antiphon.storage.model import CursorNotFound, ItemPage, Owner, Store, StoredResponse
+from antiphon.upstream import tokens
+from antiphon.upstream.routing import Router
+from antiphon.wire import segments
+from antiphon.wire.encode import Dialect, Entry
+from antiphon.wire.requests import CreateResponse
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TokenCount(msgspec.Struct, frozen=True):
+    """Input tokens, and whether the back end itself counted them."""
+
+    tokens: int
+    exact: bool
+
+
+class Service:
+    """The operations of ``/v1/responses``, for any owner."""
+
+    def __init__(
+        self, config: ResponsesConfig, router: Router, store: Store, sealer: Callable[[], Sealer], fetch: Fetch
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._planner = Planner(config, router, store, sealer, fetch)
+        self._running: dict[asyncio.Task[None], Run] = {}
+        self._stored: dict[tuple[Owner, str], Run] = {}
+        self._closing = False
+
+    async def start(self, request: CreateResponse, owner: Owner, dialect: Dialect, headers: ClientHeaders) -> Run:
+        """A run under way. The caller waits for ``opened`` and reads its journal."""
+        plan = await self._planner.plan(request, owner, dialect, headers)
+        if self._closing:
+            raise Unavailable("The server is shutting down.", headers={"retry-after": "1"})
+        run = Run(plan, self._store, self._config)
+        task = run.start(status_wait=self._config.status_wait_seconds if request.stream else None)
+        self._running[task] = run
+        if plan.response.store:
+            self._stored[owner, plan.response.id] = run
+        task.add_done_callback(self._over)
+        return run
+
+    def hang_up(self, run: Run) -> None:
+        """The client of this run has gone. A stored run may be configured to go on without it."""
+        if not run.plan.response.store or self._config.on_disconnect == "cancel":
+            run.stop()
+
+    async def retrieve(self, owner: Owner, response_id: str) -> bytes:
+        """The Response as JSON. Raises ``NotFound``."""
+        run = self._live(owner, response_id)
+        if run is not None:
+            return _encode(run.response)
+        row = await self._row(owner, response_id)
+        output = await self._store.output(owner, response_id)
+        return whole(row.result, [item.data for item in output])
+
+    async def follow(self, owner: Owner, response_id: str) -> Journal | list[Entry]:
+        """Its events: the live journal, or the stored log. Raises ``NotFound``, or a 400 when the log has expired."""
+        run = self._live(owner, response_id)
+        if run is not None:
+            return run.journal
+        await self._row(owner, response_id)
+        stored = await self._store.segments(owner, response_id)
+        if not stored:
+            raise InvalidRequest(
+                f"The events of response '{response_id}' are no longer kept; retrieve it without 'stream'.",
+                param="stream",
+                code="events_expired",
+            )
+        return [entry for segment in stored for entry in segments.decode(segment.data, segment.first_seq)]
+
+    async def delete(self, owner: Owner, response_id: str) -> None:
+        """Remove it, content at once. A running one is stopped first. Raises ``NotFound``."""
+        run = self._live(owner, response_id)
+        if run is not None:
+            run.stop()
+            await run.finished()
+        if not await self._store.delete(owner, response_id):
+            raise _unknown(response_id)
+
+    async def cancel(self, owner: Owner, response_id: str) -> bytes:
+        """Only background responses can be cancelled. Raises ``NotFound`` or a 400."""
+        if self._live(owner, response_id) is None:
+            await self._row(owner, response_id)
+        raise InvalidRequest(
+            f"Response '{response_id}' was not created with 'background', so it cannot be cancelled.",
+            param="response_id",
+            code="not_cancellable",
+        )
+
+    async def input_items(
+        self, owner: Owner, response_id: str, *, after: str | None, limit: int, order: Literal["asc", "desc"]
+    ) -> ItemPage:
+        """One page of its own input. Raises ``NotFound``, or a 400 for a cursor that names nothing."""
+        run = self._live(owner, response_id)
+        if run is not None:
+            await run.finished()
+        await self._row(owner, response_id)
+        try:
+            return await self._store.input_items(owner, response_id, after=after, limit=limit, order=order)
+        except CursorNotFound as unknown:
+            raise InvalidRequest(
+                f"'after' names no input item of response '{response_id}'.", param="after", code="invalid_cursor"
+            ) from unknown
+
+    async def count(self, request: CreateResponse, owner: Owner) -> TokenCount:
+        """The size of the rendered request: by the back end's own tokenizer where it has one, else estimated."""
+        route, chat = await self._planner.prompt(request, owner)
+        exact = await route.upstream.count_tokens(chat)
+        if exact is not None:
+            return TokenCount(exact, exact=True)
+        return TokenCount(await tokens.estimate(chat), exact=False)
+
+    async def close(self) -> None:
+        """Stop what runs, and wait until all of it is stored."""
+        self._closing = True
+        for run in list(self._running.values()):
+            run.stop()
+        if self._running:
+            await asyncio.wait(list(self._running))
+
+    def _live(self, owner: Owner, response_id: str) -> Run | None:
+        """The run, while its end is not stored yet."""
+        run = self._stored.get((owner, response_id))
+        return run if run is not None and run.journal.entries and not run.journal.ended else None
+
+    async def _row(self, owner: Owner, response_id: str) -> StoredResponse:
+        row = await self._store.response(owner, response_id)
+        if row is None or row.deleted:
+            raise _unknown(response_id)
+        return row
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        run = self._running.pop(task)
+        self._stored.pop((run.plan.owner, run.plan.response.id), None)
+
+
+def page_json(page: ItemPage) -> dict[str, Any]:
+    """A page in OpenAI's cursor form; the items are JSON already."""
+    items = page.items
+    return {
+        "object": "list",
+        "data": [msgspec.Raw(item.data) for item in items],
+        "first_id": items[0].id if items else None,
+        "last_id": items[-1].id if items else None,
+        "has_more": page.has_more,
+    }
+
+
+def _unknown(response_id: str) -> NotFound:
+    return NotFound(f"Response with id '{response_id}' not found.", param="response_id", code="not_found")

@@ -1,0 +1,90 @@
+"""Group commit: what arrives while the database is busy goes into its next transaction, together.
+
+One task owns the writing. The queue is bounded: ``submit`` waits for room, and so does the request behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from antiphon.errors import Unavailable
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+
+
+class GroupCommit(Generic[Job, Done]):
+    """Hands groups of jobs to ``write`` and tells each job its own outcome.
+
+    ``write`` takes up to ``max_group`` jobs and returns, in the same order, what each gave or the exception it gets.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Job]], Awaitable[Sequence[Done | BaseException]]],
+        *,
+        max_group: int = 256,
+        max_waiting: int = 1024,
+    ) -> None:
+        self._write = write
+        self._max_group = max_group
+        self._room = asyncio.Semaphore(max_waiting)
+        self._waiting: deque[tuple[Job, asyncio.Future[Done]]] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(), name="group commit")
+
+    async def submit(self, job: Job) -> Done:
+        """Returns when the job is durable; raises what made it fail, ``Unavailable`` once closing."""
+        async with self._room:
+            if self._closing:
+                raise Unavailable("The store is closing.")
+            future: asyncio.Future[Done] = self._loop.create_future()
+            self._waiting.append((job, future))
+            self._wake.set()
+            return await future
+
+    async def close(self) -> None:
+        """Write what was accepted, then end."""
+        self._closing = True
+        self._wake.set()
+        await self._task
+
+    async def _run(self) -> None:
+        while True:
+            while not self._waiting:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+            await self._write_group(self._take())
+
+    def _take(self) -> list[tuple[Job, asyncio.Future[Done]]]:
+        count = min(len(self._waiting), self._max_group)
+        taken = (self._waiting.popleft() for _ in range(count))
+        # Who has stopped waiting was never told that anything is stored.
+        return [(job, future) for job, future in taken if not future.done()]
+
+    async def _write_group(self, group: Sequence[tuple[Job, asyncio.Future[Done]]]) -> None:
+        if not group:
+            return
+        outcomes: Sequence[Done | BaseException]
+        try:
+            outcomes = await self._write([job for job, _ in group])
+        except asyncio.CancelledError:
+            for _, future in group:
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised again, in each of the jobs that it hit
+            outcomes = [error] * len(group)
+        for (_, future), outcome in zip(group, outcomes, strict=True):
+            if future.done():
+                continue
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)

@@ -1,0 +1,1 @@
+"""Alembic's folder: ``env`` and the revisions. Nothing here is imported while serving."""

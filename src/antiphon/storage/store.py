@@ -1,0 +1,113 @@
+"""The ``Store`` over any database that can run the compiled statements.
+
+What a method means is said here, once; ``sqlite`` and ``postgres`` only know how to send a statement, how to write a
+response, and how to run several statements as one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from antiphon.storage import rows
+from antiphon.storage.model import CursorNotFound, Finished, ItemPage, Owner, Segment, Step, StoredItem, StoredResponse
+from antiphon.storage.rows import Packed, Row
+
+_BURIAL = (
+    "bury",
+    "lock_blobs",
+    "delete_blobs",
+    "delete_item_blobs",
+    "delete_items",
+    "delete_steps",
+    "delete_journal",
+)
+
+#: Journals dropped in one transaction: few enough that a commit behind it does not wait long.
+_EXPIRED_AT_ONCE = 200
+
+
+class Database(Protocol):
+    """What a driver has to be able to do. Failures come as ``errors.APIError``."""
+
+    async def fetch(self, name: str, **values: Any) -> Sequence[Row]:
+        """The rows of a reading statement."""
+
+    async def commit(self, packed: Packed) -> None:
+        """Write one response; returns when it is durable."""
+
+    async def write(self, names: Sequence[str], **values: Any) -> Sequence[Row]:
+        """Run these statements, in order, in one transaction; the rows that the first returns."""
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go."""
+
+
+class SqlStore:
+    """``model.Store`` in SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._closed = False
+
+    async def commit(self, finished: Finished) -> None:
+        """Write all of it or nothing; ``Conflict`` when the id is taken."""
+        await self._database.commit(rows.pack(finished))
+
+    async def response(self, owner: Owner, response_id: str) -> StoredResponse | None:
+        """The row, a tombstone included."""
+        found = await self._database.fetch("response", owner=owner, response_id=response_id)
+        return rows.response(found[0]) if found else None
+
+    async def output(self, owner: Owner, response_id: str) -> list[StoredItem]:
+        """The output items in order."""
+        return rows.items(await self._database.fetch("output", owner=owner, response_id=response_id, direction="out"))
+
+    async def history(self, owner: Owner, response_id: str, *, max_items: int, max_bytes: int) -> list[StoredItem]:
+        """The items of the chain, oldest first. Raises ``ChainBroken`` or ``ChainTooLong``."""
+        # A response holds at least one item, but for freaks: no honest chain has more responses than items.
+        limits = {"max_items": max_items, "max_bytes": max_bytes, "max_depth": max_items + 1}
+        found = await self._database.fetch("history", owner=owner, response_id=response_id, **limits)
+        return rows.history(found, response_id, **limits)
+
+    async def input_items(
+        self, owner: Owner, response_id: str, *, after: str | None, limit: int, order: Literal["asc", "desc"]
+    ) -> ItemPage:
+        """One page of the input. Raises ``CursorNotFound``."""
+        place = {"owner": owner, "response_id": response_id, "direction": "in", "after": after}
+        page = rows.items(await self._database.fetch(f"input_{order}", **place, limit=limit + 1))
+        if not page and after is not None and not await self._database.fetch("has_item", **place):
+            raise CursorNotFound(after)
+        return ItemPage(page[:limit], has_more=len(page) > limit)
+
+    async def item(self, owner: Owner, item_id: str) -> StoredItem | None:
+        """The item of this id, as the newest response that holds it has it."""
+        found = rows.items(await self._database.fetch("item", owner=owner, item_id=item_id))
+        return found[0] if found else None
+
+    async def segments(self, owner: Owner, response_id: str) -> list[Segment]:
+        """The journal."""
+        return rows.segments(await self._database.fetch("segments", owner=owner, response_id=response_id))
+
+    async def steps(self, owner: Owner, response_id: str) -> list[Step]:
+        """The finished steps in order."""
+        return rows.steps(await self._database.fetch("steps", owner=owner, response_id=response_id))
+
+    async def delete(self, owner: Owner, response_id: str) -> bool:
+        """Content goes, with the long strings that nothing else of this owner holds; a tombstone stays."""
+        return bool(await self._database.write(_BURIAL, owner=owner, response_id=response_id, empty=b""))
+
+    async def expire_journals(self, before: int) -> int:
+        """Drop the journals of responses created before this time; of how many responses."""
+        total = 0
+        while True:
+            gone = await self._database.write(("expire",), before=before, limit=_EXPIRED_AT_ONCE)
+            total += len({(owner, response_id) for owner, response_id in gone})
+            if not gone:
+                return total
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go. A second time it does nothing."""
+        if not self._closed:
+            self._closed = True
+            await self._database.close()

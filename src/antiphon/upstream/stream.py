@@ -1,0 +1,170 @@
+"""The answer of a back end as it arrives: network reads in, lists of chunks out.
+
+Nothing that arrived whole is lost when the stream breaks: the chunks come first, the failure after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from antiphon.errors import UpstreamError
+from antiphon.upstream import quirks
+from antiphon.upstream.door import ExchangeFailed, Headers, Reply
+from antiphon.upstream.errors import in_stream, scrub
+from antiphon.upstream.sse import EventTooLong, SSEDecoder
+from antiphon.wire.chat import ChatChunk
+
+#: Longest whole completion that may come instead of a stream.
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+_decode = msgspec.json.Decoder(ChatChunk).decode
+_DONE = b"[DONE]"
+_BAD_DATA = "upstream_bad_data"
+
+
+class ChatStream:
+    """Lists of chunks, one per network read that completed at least one; never an empty list.
+
+    Ends when the answer is complete: at ``[DONE]``, or at the end of the body once a finish reason was seen. Anything
+    else raises ``UpstreamError`` (``upstream_stream_cut``, ``upstream_timeout``, ``upstream_bad_data``, or the back
+    end's own) after all chunks that came before it were delivered. ``aclose`` must be called, at whatever point.
+    """
+
+    __slots__ = ("_body", "_complete", "_done", "_failure", "_name", "_reads", "_reply", "_secrets", "_size", "_sse")
+
+    def __init__(self, reply: Reply, name: str, secrets: Sequence[str] = ()) -> None:
+        self._reply = reply
+        self._reads = reply.reads
+        self._name = name
+        self._secrets = secrets
+        self._sse: SSEDecoder | None = None  # made by the first read: a whole JSON body may come instead of events
+        self._body: list[bytes] = []
+        self._size = 0
+        self._complete = False  # [DONE] or a finish reason was seen
+        self._done = False  # nothing more to read
+        self._failure: UpstreamError | None = None  # raised after the chunks that came before it
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the reply."""
+        return self._reply.headers
+
+    def __aiter__(self) -> ChatStream:
+        return self
+
+    async def __anext__(self) -> list[ChatChunk]:
+        while not self._done:
+            try:
+                data = await self._reads.__anext__()
+            except StopAsyncIteration:
+                chunks = self._end()
+            except ExchangeFailed as failure:
+                chunks = self._broken(failure)
+            else:
+                chunks = self._read(data)
+            if chunks:
+                return chunks
+        failure_, self._failure = self._failure, None
+        if failure_ is not None:
+            raise failure_
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Ends the exchange: cut at once when the answer is not complete, its connection kept when it is."""
+        complete = self._done and self._complete
+        self._done = True
+        await self._reply.aclose(complete=complete)
+
+    def _read(self, data: bytes) -> list[ChatChunk]:
+        if self._sse is None:
+            return self._first(data)
+        try:
+            payloads = self._sse.feed(data)
+        except EventTooLong as over:
+            chunks = self._take(over.before)
+            return chunks + self._fail(f"sent an event longer than {over.limit} bytes")
+        return self._take(payloads)
+
+    def _first(self, data: bytes) -> list[ChatChunk]:
+        """Reads until it is known whether this is a stream of events or one JSON body, which is then collected."""
+        if not self._body:
+            start = data.lstrip()[:1]
+            if not start:
+                return []
+            if start not in b"{[":
+                self._sse = SSEDecoder()
+                return self._read(data)
+        self._body.append(data)
+        self._size += len(data)
+        if self._size > MAX_BODY_BYTES:
+            return self._fail(f"answered with more than {MAX_BODY_BYTES} bytes")
+        return []
+
+    def _take(self, payloads: list[bytes]) -> list[ChatChunk]:
+        chunks: list[ChatChunk] = []
+        for payload in payloads:
+            if payload[:6] == _DONE:
+                self._done = self._complete = True
+                break
+            if not payload or payload.isspace():
+                continue
+            try:
+                chunk = _decode(payload)
+                if not quirks.settle(chunk, payload):
+                    chunk = quirks.typed(msgspec.json.decode(payload))
+            except msgspec.MsgspecError:
+                odd = self._odd(payload)
+                if odd is None:
+                    break
+                chunk = odd
+            if chunk.error:
+                self._done = True
+                self._failure = in_stream(self._name, chunk.error, self._secrets)
+                break
+            choices = chunk.choices
+            if choices and choices[0].finish_reason is not None:
+                self._complete = True
+            chunks.append(chunk)
+        return chunks
+
+    def _odd(self, payload: bytes) -> ChatChunk | None:
+        """The slow reading of a payload that the typed one refused; None, and a failure, when it makes no sense."""
+        try:
+            return quirks.typed(msgspec.json.decode(payload))
+        except msgspec.MsgspecError:
+            shown = scrub(payload[:200].decode("utf-8", "replace"), self._secrets)
+            self._fail(f"sent what is not a chunk of a chat completion: {shown}")
+            return None
+
+    def _end(self) -> list[ChatChunk]:
+        """The body is over: what it left unfinished, and whether that was the end of the answer."""
+        self._done = True
+        if self._sse is None and self._body:
+            chunks = self._take([b"".join(self._body)])
+            self._complete = self._failure is None  # one whole JSON value is a whole answer
+            return chunks
+        chunks = self._take(self._sse.flush()) if self._sse is not None else []
+        if self._failure is not None and self._failure.code == _BAD_DATA:
+            self._failure = None  # the last event is half an event
+        if not self._complete and self._failure is None:
+            self._failure = self._cut("ended the stream before the answer was complete")
+        return chunks
+
+    def _broken(self, failure: ExchangeFailed) -> list[ChatChunk]:
+        self._done = True
+        if failure.kind == "timeout":
+            text = f"The upstream '{self._name}' fell silent in the middle of the answer: {failure.message}"
+            self._failure = UpstreamError(text, status=504, code="upstream_timeout")
+        elif not self._complete:
+            self._failure = self._cut(f"broke off in the middle of the answer: {failure.message}")
+        return []
+
+    def _cut(self, what: str) -> UpstreamError:
+        return UpstreamError(f"The upstream '{self._name}' {what}", code="upstream_stream_cut")
+
+    def _fail(self, what: str) -> list[ChatChunk]:
+        self._done = True
+        self._failure = UpstreamError(f"The upstream '{self._name}' {what}", code=_BAD_DATA)
+        return []

@@ -1,0 +1,87 @@
+"""Chat Completions as a back end streams it: what we parse of a chunk, and nothing more.
+
+These structs describe the *one* dialect that ``responses/turn`` reads. ``upstream/quirks`` brings every back end's own
+into it. Unknown fields are ignored; absent and null are the same thing here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+#: A chat request as it goes upstream: the JSON body of ``POST /chat/completions``.
+ChatRequest = dict[str, Any]
+
+
+class FunctionDelta(msgspec.Struct, gc=False):
+    """The growing call: a name, once, and arguments in pieces."""
+
+    name: str | None = None
+    arguments: str | dict[str, Any] | list[Any] | None = None
+
+
+class ToolCallDelta(msgspec.Struct):
+    """A piece of one tool call; ``index`` says of which, as far as the back end can be trusted."""
+
+    index: int | None = None
+    id: str | None = None
+    function: FunctionDelta | None = None
+
+
+class ChunkLogprobs(msgspec.Struct):
+    """Per-token log probabilities of this chunk, in Chat Completions' own shape."""
+
+    content: list[dict[str, Any]] | None = None
+    refusal: list[dict[str, Any]] | None = None
+
+
+class Delta(msgspec.Struct):
+    """What this chunk adds to the message."""
+
+    content: str | list[dict[str, Any]] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+
+
+class Choice(msgspec.Struct):
+    """One alternative; we ask for one and read the first."""
+
+    delta: Delta | None = None
+    finish_reason: str | None = None
+    logprobs: ChunkLogprobs | None = None
+    index: int = 0
+
+
+class PromptDetails(msgspec.Struct, gc=False):
+    """Details of ``usage.prompt_tokens``."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class CompletionDetails(msgspec.Struct, gc=False):
+    """Details of ``usage.completion_tokens``."""
+
+    reasoning_tokens: int | None = None
+
+
+class ChatUsage(msgspec.Struct):
+    """Tokens, as the back end counts them. A back end that repeats it sends running totals: the last one counts."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+
+class ChatChunk(msgspec.Struct):
+    """One ``data:`` of the stream. ``error`` is what some back ends send instead of breaking off."""
+
+    choices: list[Choice] | None = None
+    usage: ChatUsage | None = None
+    service_tier: str | None = None
+    error: Any = None

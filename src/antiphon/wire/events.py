@@ -1,0 +1,124 @@
+"""Wire events: the one truth about a response.
+
+An event has no number yet; the Journal gives it one. Two shapes are enough. ``Delta`` is the one of which there are
+thousands: a piece of text and the ``Channel`` it belongs to, which knows everything its pieces have in common.
+``Event`` is everything else: a type and its payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from antiphon.wire.items import Item, Logprob, Part
+from antiphon.wire.response import Response
+
+
+class Kind(NamedTuple):
+    """What is peculiar to one kind of text: the stem of its two events, the ``.done`` key, and the key of its part."""
+
+    stem: str
+    done_key: str
+    index_key: str | None
+    logprobs: bool = False
+
+
+OUTPUT_TEXT = Kind("response.output_text", "text", "content_index", logprobs=True)
+REFUSAL = Kind("response.refusal", "refusal", "content_index")
+REASONING_TEXT = Kind("response.reasoning_text", "text", "content_index")
+SUMMARY_TEXT = Kind("response.reasoning_summary_text", "text", "summary_index")
+FUNCTION_ARGUMENTS = Kind("response.function_call_arguments", "arguments", None)
+CUSTOM_INPUT = Kind("response.custom_tool_call_input", "input", None)
+
+#: By position: ``wire/segments`` stores the number. Append only.
+KINDS = (OUTPUT_TEXT, REFUSAL, REASONING_TEXT, SUMMARY_TEXT, FUNCTION_ARGUMENTS, CUSTOM_INPUT)
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Any event but a delta: its type, and its payload without ``type`` and ``sequence_number``."""
+
+    type: str
+    payload: dict[str, Any]
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """One growing text: of which kind, of which item, and (where the kind has parts) of which part."""
+
+    kind: Kind
+    item_id: str
+    output_index: int
+    part_index: int = 0
+
+    def place(self) -> dict[str, Any]:
+        """The keys that all events of this text share."""
+        place: dict[str, Any] = {"item_id": self.item_id, "output_index": self.output_index}
+        if self.kind.index_key is not None:
+            place[self.kind.index_key] = self.part_index
+        return place
+
+    def done(self, text: str, logprobs: Iterable[Logprob] = (), *, name: str | None = None) -> Event:
+        """The event that repeats what the deltas said. Older clients want the function's ``name`` here."""
+        payload = self.place()
+        payload[self.kind.done_key] = text
+        if self.kind.logprobs:
+            payload["logprobs"] = list(logprobs)
+        if name is not None:
+            payload["name"] = name
+        return Event(self.kind.stem + ".done", payload)
+
+
+class Delta(msgspec.Struct, frozen=True, gc=False):
+    """A piece of a growing text. ``logprobs`` only where the client asked for them."""
+
+    channel: Channel
+    text: str
+    logprobs: list[Logprob] | None = None
+
+    @property
+    def type(self) -> str:
+        """The wire type, before any dialect."""
+        return self.channel.kind.stem + ".delta"
+
+
+AnyEvent = Event | Delta
+
+
+def lifecycle(type_: str, response: Response) -> Event:
+    """An event that carries the whole Response (``response.created`` and its like)."""
+    return Event(type_, {"response": response})
+
+
+def error(*, type_: str, code: str | None, message: str, param: str | None) -> Event:
+    """A failure inside a stream: flat for the clients that read it so, and nested for those that read it so."""
+    nested = {"type": type_, "code": code, "message": message, "param": param}
+    return Event("error", {"code": code, "message": message, "param": param, "error": nested})
+
+
+def item_added(output_index: int, item: Item) -> Event:
+    """An item begins."""
+    return Event("response.output_item.added", {"output_index": output_index, "item": item})
+
+
+def item_done(output_index: int, item: Item) -> Event:
+    """An item is finished; clients that read nothing else get it whole from here."""
+    return Event("response.output_item.done", {"output_index": output_index, "item": item})
+
+
+def part_added(channel: Channel, part: Part) -> Event:
+    """A part of an item begins, empty."""
+    return _part(channel, part, "added")
+
+
+def part_done(channel: Channel, part: Part, *, interrupted: bool = False) -> Event:
+    """A part is finished. A summary that was cut says so."""
+    event = _part(channel, part, "done")
+    if interrupted and channel.kind is SUMMARY_TEXT:
+        event.payload["status"] = "incomplete"
+    return event
+
+
+def _part(channel: Channel, part: Part, what: str) -> Event:
+    stem = "response.reasoning_summary_part" if channel.kind is SUMMARY_TEXT else "response.content_part"
+    return Event(f"{stem}.{what}", {**channel.place(), "part": part})

@@ -1,0 +1,427 @@
+"""The sockets behind the door: reuse, silence, cuts, and what a peer may do wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from antiphon.upstream.door import Door, ExchangeFailed, Reply, Request, header, read_all
+from antiphon.upstream.network import Network
+from tests.upstream.loopback import Peer, serving
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def network() -> AsyncIterator[Network]:
+    """The transport, past any proxy of the environment."""
+    network = Network(proxies={})
+    yield network
+    await network.aclose()
+
+
+def post(url: str, body: bytes = b"{}", **more: object) -> Request:
+    return Request("POST", url + "/x", (("Content-Type", "application/json"),), body, **more)  # type: ignore[arg-type]
+
+
+async def body_of(reply: Reply) -> bytes:
+    return await read_all(reply, 1 << 20)
+
+
+async def test_a_read_is_an_item(network: Network) -> None:
+    """Each network read is one item, the moment it is there."""
+    step = asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.begin()
+        for word in (b"one", b"two", b"three"):
+            await peer.chunk(word)
+            await step.wait()
+            step.clear()
+        await peer.end()
+
+    async with serving(handler) as url:
+        reply = await network.send(post(url))
+        assert (reply.status, header(reply.headers, "content-type")) == (200, "text/event-stream")
+        got = []
+        async for data in reply.reads:
+            got.append(data)
+            step.set()
+        await reply.aclose()
+    assert got == [b"one", b"two", b"three"]
+
+
+async def test_the_request_arrives_as_given(network: Network) -> None:
+    """Method, path with query, host, headers and body are ours, and nothing else is sent."""
+    seen: list[tuple[str, bytes]] = []
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            seen.append((peer.head, peer.body))
+            await peer.answer(b"{}")
+
+    async with serving(handler) as url:
+        await body_of(await network.send(Request("POST", url + "/a/b%20c?d=e", (("X-One", "ü"),), b"\x00\xff")))
+        await body_of(await network.send(Request("GET", url + "/models")))
+        port = url.split(":")[2].partition("/")[0]
+    assert seen[0][0].split("\r\n")[:4] == [
+        "POST /v1/a/b%20c?d=e HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        "X-One: ü",
+        "Content-Length: 2",
+    ]
+    assert seen[0][1] == b"\x00\xff"
+    assert seen[1][0] == f"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+
+
+async def test_a_finished_exchange_gives_its_connection_back(network: Network) -> None:
+    """Request after request goes over one connection."""
+    connections = 0
+
+    async def handler(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        while await peer.request():
+            await peer.begin()
+            await peer.chunk(b"x")
+            await peer.end()
+
+    async with serving(handler) as url:
+        for _ in range(4):
+            assert await body_of(await network.send(post(url))) == b"x"
+    assert connections == 1
+
+
+async def test_a_complete_answer_keeps_its_connection_though_its_end_is_late(network: Network) -> None:
+    """A reader that has all it wants does not cost the connection: the last bytes may follow."""
+    connections = 0
+    late = asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        while await peer.request():
+            await peer.begin()
+            await peer.chunk(b"all")
+            await late.wait()
+            await peer.end()
+
+    async with serving(handler) as url:
+        reply = await network.send(post(url))
+        assert await anext(reply.reads) == b"all"
+        await reply.aclose(complete=True)
+        late.set()
+        await asyncio.sleep(0.05)  # the peer's last bytes have no event on our side
+        assert await body_of(await network.send(post(url))) == b"all"
+    assert connections == 1
+
+
+async def test_closing_cuts_within_100_ms(network: Network) -> None:
+    """The peer sees the end of an abandoned exchange at once."""
+    gone = asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.begin()
+        await peer.chunk(b"x")
+        await peer.gone()
+        gone.set()
+
+    async with serving(handler) as url:
+        reply = await network.send(post(url))
+        await anext(reply.reads)
+        start = time.monotonic()
+        await reply.aclose()
+        await asyncio.wait_for(gone.wait(), 5)
+        assert time.monotonic() - start < 0.1
+
+
+async def test_cancelling_cuts_within_100_ms_before_the_status_line(network: Network) -> None:
+    """A request that is cancelled while it waits is gone for the peer, too."""
+    gone, asked = asyncio.Event(), asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        asked.set()
+        await peer.gone()
+        gone.set()
+
+    async with serving(handler) as url:
+        task = asyncio.create_task(network.send(post(url)))
+        await asyncio.wait_for(asked.wait(), 5)
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(gone.wait(), 5)
+        assert time.monotonic() - start < 0.1
+
+
+async def test_a_kept_connection_that_the_peer_closed_is_replaced(network: Network) -> None:
+    """The race for a connection that is just being closed costs a new connection, not the request."""
+    connections = 0
+
+    async def handler(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        first = connections == 1
+        while await peer.request():
+            if first and peer.body == b"2":
+                return  # closes instead of answering: what a keep-alive timeout looks like to the client
+            await peer.answer(b"ok")
+
+    async with serving(handler) as url:
+        assert await body_of(await network.send(post(url, b"1"))) == b"ok"
+        assert await body_of(await network.send(post(url, b"2"))) == b"ok"
+    assert connections == 2
+
+
+async def test_a_fresh_connection_that_closes_is_a_failure(network: Network) -> None:
+    """A request is not repeated where it may have been the cause."""
+    requests = 0
+
+    async def handler(peer: Peer) -> None:
+        nonlocal requests
+        await peer.request()
+        requests += 1
+
+    async with serving(handler) as url:
+        with pytest.raises(ExchangeFailed) as caught:
+            await network.send(post(url))
+    assert (caught.value.kind, requests) == ("broken", 1)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_silence_is_given_up(network: Network, begun: bool) -> None:
+    """A peer that says nothing for the time allowed is a timeout, before the status line and after."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        if begun:
+            await peer.begin()
+            await peer.chunk(b"x")
+        await peer.gone()
+
+    async def exchange(url: str) -> None:
+        reply = await network.send(post(url, read_seconds=0.15))
+        async for _ in reply.reads:
+            pass
+
+    async with serving(handler) as url:
+        start = time.monotonic()
+        with pytest.raises(ExchangeFailed) as caught:
+            await exchange(url)
+        assert caught.value.kind == "timeout"
+        assert 0.1 < time.monotonic() - start < 2
+
+
+async def test_our_own_slowness_is_not_the_peers_silence(network: Network) -> None:
+    """A reader that pauses longer than the time allowed loses nothing."""
+
+    awake = asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.begin()
+        await peer.chunk(b"one")
+        await awake.wait()
+        await peer.chunk(b"two")
+        await peer.end()
+
+    async with serving(handler) as url:
+        reply = await network.send(post(url, read_seconds=0.1))
+        first = await anext(reply.reads)
+        await asyncio.sleep(0.3)
+        awake.set()
+        rest = b"".join([data async for data in reply.reads])
+        await reply.aclose()
+    assert first + rest == b"onetwo"
+
+
+async def test_nobody_there(network: Network) -> None:
+    """A refused connection says so, and does not repeat the URL."""
+
+    async def handler(peer: Peer) -> None:
+        raise AssertionError
+
+    async with serving(handler) as url:
+        pass
+    with pytest.raises(ExchangeFailed) as caught:
+        await network.send(post(url.replace("//", "//user:pass@")))
+    assert caught.value.kind == "connect"
+    assert "pass" not in str(caught.value)
+
+
+async def test_a_name_that_does_not_resolve(network: Network) -> None:
+    """An unknown host is a failed connection."""
+    with pytest.raises(ExchangeFailed) as caught:
+        await network.send(post("http://no-such-host.invalid/v1", connect_seconds=5.0))
+    assert caught.value.kind in ("connect", "timeout")
+
+
+@pytest.mark.parametrize("url", ["http://", "ftp://x/y", "nonsense", "http://127.0.0.1:99999/v1"])
+async def test_urls_that_lead_nowhere(network: Network, url: str) -> None:
+    """What is no HTTP URL is refused, not crashed on."""
+    with pytest.raises(ExchangeFailed) as caught:
+        await network.send(Request("GET", url))
+    assert caught.value.kind == "refused"
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\rb"])
+async def test_a_header_cannot_break_out_of_its_line(network: Network, value: str) -> None:
+    """A line break in a header is refused, and the connection is not left open."""
+
+    async def handler(peer: Peer) -> None:
+        assert not await peer.request()
+
+    async with serving(handler) as url:
+        with pytest.raises(ExchangeFailed) as caught:
+            await network.send(Request("GET", url, (("X-A", value),)))
+    assert caught.value.kind == "refused"
+
+
+async def test_a_body_cut_short_is_broken(network: Network) -> None:
+    """A length that is not kept, or a chunked body without its end, raises after what came."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.begin()
+        await peer.chunk(b"half")
+
+    async with serving(handler) as url:
+        reply = await network.send(post(url))
+        assert await anext(reply.reads) == b"half"
+        with pytest.raises(ExchangeFailed) as caught:
+            await anext(reply.reads)
+        await reply.aclose()
+    assert caught.value.kind == "broken"
+
+
+async def test_what_is_not_http_is_broken(network: Network) -> None:
+    """A peer of another tongue is a failure, not a hang."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"220 smtp.example ESMTP\r\n\r\n")
+
+    async with serving(handler) as url:
+        with pytest.raises(ExchangeFailed) as caught:
+            await network.send(post(url))
+    assert caught.value.kind == "broken"
+
+
+async def test_a_compressed_answer_is_opened(network: Network) -> None:
+    """A peer that compresses unasked is understood, and the headers no longer claim it."""
+    packed = gzip.compress(b"hello" * 100)
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(packed, more="Content-Encoding: gzip\r\n")
+
+    async with serving(handler) as url:
+        reply = await network.send(post(url))
+        assert header(reply.headers, "content-encoding") is None
+        assert header(reply.headers, "content-length") is None
+        assert await body_of(reply) == b"hello" * 100
+
+
+async def test_an_old_server_that_ends_by_closing(network: Network) -> None:
+    """HTTP/1.0 without a length: the body ends with the connection."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.0 200 OK\r\n\r\nhello")
+
+    async with serving(handler) as url:
+        assert await body_of(await network.send(post(url))) == b"hello"
+
+
+async def test_early_hints_are_passed_over(network: Network) -> None:
+    """1xx answers come before the real one."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+        await peer.answer(b"ok")
+
+    async with serving(handler) as url:
+        assert await body_of(await network.send(post(url))) == b"ok"
+
+
+async def test_redirects_are_not_followed(network: Network) -> None:
+    """The key in our headers goes nowhere else."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"", "307 Temporary Redirect", "Location: http://127.0.0.1:1/\r\n")
+
+    async with serving(handler) as url:
+        reply = await network.send(post(url))
+        assert reply.status == 307
+        await reply.aclose()
+
+
+async def test_a_proxy_of_the_environment_is_used() -> None:
+    """Plain HTTP goes to the proxy with the whole URL and the proxy's password, and local hosts go past it."""
+    heads: list[str] = []
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            heads.append(peer.head)
+            await peer.answer(b"ok")
+
+    async with serving(handler) as url:
+        proxy = url.removesuffix("/v1").replace("//", "//u:p@")
+        network = Network(proxies={"http": proxy})
+        await body_of(await network.send(Request("GET", "http://model.example/v1/models?a=b")))
+        await body_of(await network.send(Request("GET", url + "/models")))
+        await network.aclose()
+    assert heads[0].startswith("GET http://model.example/v1/models?a=b HTTP/1.1\r\nHost: model.example\r\n")
+    assert "Proxy-Authorization: Basic dTpw\r\n" in heads[0]
+    assert heads[1].startswith("GET /v1/models HTTP/1.1\r\n")
+
+
+async def test_connections_to_one_origin_are_bounded(network: Network) -> None:
+    """Over the limit a request waits for a connection, and gives up after the connect time."""
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            await peer.begin()
+            await peer.chunk(b"x")
+            await peer.gone()
+
+    async with serving(handler) as url:
+        held = await network.send(post(url, max_connections=1))
+        with pytest.raises(ExchangeFailed) as caught:
+            await network.send(post(url, max_connections=1, connect_seconds=0.1))
+        await held.aclose()
+        next_one = await network.send(post(url, max_connections=1, connect_seconds=2.0))
+        await next_one.aclose()
+    assert caught.value.kind == "timeout"
+
+
+async def test_a_closed_door_lets_nothing_out() -> None:
+    """After closing, nothing begins."""
+    door = Door({"http": Network(proxies={})})
+    await door.aclose()
+    with pytest.raises(ExchangeFailed):
+        await door.send(Request("GET", "http://127.0.0.1:1/"))
+    with pytest.raises(ExchangeFailed):
+        await door.send(Request("GET", "gopher://x/"))
+
+
+async def test_an_answer_over_the_limit_is_not_read(network: Network) -> None:
+    """``read_all`` stops at its limit."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"x" * 5000)
+
+    async with serving(handler) as url:
+        with pytest.raises(ExchangeFailed):
+            await read_all(await network.send(post(url)), 1000)
