@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
@@ -25,6 +25,7 @@ from antiphon.http.protocol import AntiphonHttpProtocol
 from tests.upstreams import PATIENCE, FakeBackend
 
 Settings = Mapping[str, Any]
+_Client = TypeVar("_Client", openai.OpenAI, httpx2.Client)
 
 
 class Server:
@@ -37,7 +38,7 @@ class Server:
         self.root = f"http://127.0.0.1:{own[0][1]}"
         self.url = f"{self.root}/v1"
         settings = uvicorn.Config(
-            create_app(config, environ or {}, own),  # type: ignore[arg-type]
+            create_app(config, environ or {}, own),
             http=AntiphonHttpProtocol,
             loop="uvloop",
             ws="none",
@@ -62,12 +63,16 @@ class Server:
 
     def stop(self) -> None:
         """Returns once it has stored what it had to and let go."""
-        for client in self._clients:
-            client.close()
-        self._uvicorn.should_exit = True
+        self.begin_stop()
         self._thread.join(PATIENCE)
         self._sock.close()
         assert not self._thread.is_alive(), "the server did not stop"
+
+    def begin_stop(self) -> None:
+        """Hang up, and tell it to stop."""
+        for client in self._clients:
+            client.close()
+        self._uvicorn.should_exit = True
 
     def events(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """The events of a streamed response as JSON, without ``[DONE]``, which must be there."""
@@ -89,11 +94,10 @@ class Server:
     def sdk(self, **more: Any) -> openai.OpenAI:
         """An SDK client of this server, closed with it."""
         transport = httpx2.Client(timeout=PATIENCE, trust_env=False)
-        return self._keep(
-            openai.OpenAI(api_key="test", base_url=self.url, max_retries=0, http_client=transport, **more)
-        )
+        client = openai.OpenAI(api_key="test", base_url=self.url, max_retries=0, http_client=transport, **more)
+        return self._keep(client)
 
-    def _keep(self, client: Any) -> Any:
+    def _keep(self, client: _Client) -> _Client:
         self._clients.append(client)
         return client
 
@@ -115,6 +119,14 @@ class Servers:
             self._running[key] = server
         return self._running[key]
 
+    def without_upstreams(self) -> Server:
+        """The server that knows the demo model only."""
+        key = b"none"
+        if key not in self._running:
+            self._running[key] = Server(msgspec.structs.replace(self._config({}, {}), upstreams={}))
+            self._running[key].start()
+        return self._running[key]
+
     def fresh(self, *, upstream: Settings = {}, **tables: Settings) -> Server:  # noqa: B006 - never changed
         """One more server, for a test that stops it itself."""
         server = Server(self._config(upstream, tables))
@@ -122,7 +134,7 @@ class Servers:
         return server
 
     def _config(self, upstream: Settings, tables: Mapping[str, Settings]) -> Config:
-        back_end = UpstreamConfig(url=self._backend.url, **upstream)
+        back_end = UpstreamConfig(**{"url": self._backend.url, **upstream})
         config = Config(upstreams={"local": back_end}, discover=False)
         data_dir = self._folder / f"data{len(list(self._folder.iterdir()))}"
         data_dir.mkdir()
@@ -133,6 +145,9 @@ class Servers:
         return config
 
     def stop(self) -> None:
+        """All of them, together."""
+        for server in self._running.values():
+            server.begin_stop()
         for server in self._running.values():
             server.stop()
 
@@ -162,7 +177,7 @@ def backend(fake_backend: FakeBackend) -> FakeBackend:
 
 
 @pytest.fixture
-def server(servers: Servers, backend: FakeBackend) -> Server:  # noqa: ARG001 - a fresh back end is part of it
+def server(servers: Servers, backend: FakeBackend) -> Server:
     """The server as it comes, with the back end ``local`` as its default."""
     return servers()
 

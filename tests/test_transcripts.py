@@ -31,6 +31,7 @@ QUIRKS = {
     "null-content", "null-id", "role-each", "unknown-tool", "usage-each", "whole-call",
 }  # fmt: skip
 
+_ALWAYS = {"id", "status", "output"}
 _ECHO: dict[str, Any] = json.loads(msgspec.json.encode(RESPONSE))
 
 
@@ -49,10 +50,8 @@ def written(journal: Journal) -> str:
     lines = []
     for event in wire(journal):
         if "response" in event:
-            response = event["response"]
-            event["response"] = {
-                key: value for key, value in response.items() if key in ("id", "status", "output") or value != _ECHO[key]
-            }
+            said = event["response"].items()
+            event["response"] = {key: value for key, value in said if key in _ALWAYS or value != _ECHO[key]}
         lines.append(json.dumps(event, ensure_ascii=False))
     return "\n".join(lines) + "\n"
 

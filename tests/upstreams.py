@@ -12,7 +12,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.upstream.loopback import Peer
 
@@ -61,13 +61,12 @@ class Call:
         self.gone = threading.Event()
 
 
-class _Answer:
-    def __init__(self, steps: Sequence[Step], status: str, headers: str, before: Gate | None, body: bytes | None) -> None:
-        self.steps = steps
-        self.status = status
-        self.headers = headers
-        self.before = before
-        self.body = body
+class _Answer(NamedTuple):
+    steps: Sequence[Step]
+    status: str = "200 OK"
+    headers: str = ""
+    before: Gate | None = None
+    body: bytes | None = None
 
 
 class FakeBackend:
@@ -102,7 +101,7 @@ class FakeBackend:
 
     def answer(self, *steps: Step, before: Gate | None = None, headers: str = "") -> None:
         """What the next unscripted request gets; ``before`` is a gate in front of the status line."""
-        self._answers.append(_Answer(steps, "200 OK", headers, before, None))
+        self._answers.append(_Answer(steps, headers=headers, before=before))
 
     def refuse(self, status: int, error: Any, headers: str = "", before: Gate | None = None) -> None:
         """The next request is refused with this status and JSON body."""
@@ -170,7 +169,7 @@ class FakeBackend:
                 self.others.append(call)
             await self._give(peer, path)
             return
-        answer = self._answers.popleft() if self._answers else _Answer(text("ok"), "200 OK", "", None, None)
+        answer = self._answers.popleft() if self._answers else _Answer(text("ok"))
         with self._news:
             self.calls.append(call)
             self._news.notify_all()

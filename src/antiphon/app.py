@@ -23,7 +23,8 @@ from antiphon import ambient
 from antiphon.config import Config, UpstreamConfig
 from antiphon.config.mask import masked_url
 from antiphon.http.exchange import Exchange
-from antiphon.http.middleware import ASGIApp, Frame, request_id
+from antiphon.http.logs import log_to_stderr
+from antiphon.http.middleware import ASGIApp, Frame
 from antiphon.http.models import Models
 from antiphon.http.openapi import openapi
 from antiphon.http.passthrough import Passthrough
@@ -104,7 +105,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> None:
 
     from antiphon.http.protocol import AntiphonHttpProtocol
 
-    _log_to_stderr(config.server.log_level, access=config.server.access_log)
+    log_to_stderr(config.server.log_level, access=config.server.access_log)
     try:
         sock = _listen(config.server.host, config.server.port)
         own = [(config.server.host, sock.getsockname()[1])]
@@ -236,18 +237,3 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     sock.listen(_BACKLOG)
     return sock
-
-
-def _log_to_stderr(level: str, *, access: bool) -> None:
-    class WithRequest(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            record.request = request_id.get()
-            return True
-
-    handler = logging.StreamHandler()
-    handler.addFilter(WithRequest())
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(request)s %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    if not access:
-        logging.getLogger("antiphon.access").setLevel(logging.WARNING)

@@ -19,8 +19,18 @@ def ask(client: openai.OpenAI, input: Any = "hi", **more: Any) -> Response:  # n
 
 def stream(client: openai.OpenAI, input: Any = "hi", **more: Any) -> list[Any]:  # noqa: A002 - the API's word
     """All events of a streamed response, as the SDK types them."""
-    with client.responses.create(model=more.pop("model", "m"), input=input, stream=True, **more) as events:
+    with live(client, input, **more) as events:
         return list(events)
+
+
+def live(client: openai.OpenAI, input: Any = "hi", **more: Any) -> Any:  # noqa: A002 - the API's word
+    """A streamed response while it runs, as a context manager: leaving it hangs up."""
+    return client.responses.create(model=more.pop("model", "m"), input=input, stream=True, **more)
+
+
+def again(client: openai.OpenAI, response_id: str, **more: Any) -> Any:
+    """The events of a response that is there already, as a context manager."""
+    return client.responses.retrieve(response_id, stream=True, **more)
 
 
 def types(events: list[Any]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.api.talk import ask, dump, refused, stream
+from tests.api.talk import ask, dump, live, refused, stream
 from tests.server import Server
 from tests.upstreams import Break, FakeBackend, Gate, delta, text, tool_calls
 
@@ -97,7 +97,7 @@ def test_a_cancelled_parent(server: Server, client: openai.OpenAI, backend: Fake
     """The same for one whose client hung up."""
     gate = Gate()
     backend.answer(delta(content="half"), gate)
-    with client.responses.create(model="m", input="1", stream=True) as events:
+    with live(client, "1") as events:
         created = next(iter(events))
         gate.reached()
     assert server.ended(created.response.id)["status"] == "cancelled"
@@ -128,7 +128,7 @@ def test_a_running_parent(client: openai.OpenAI, backend: FakeBackend) -> None:
     """One that has not ended is not there to be continued yet."""
     gate = Gate()
     backend.answer(delta(content="half"), gate)
-    with client.responses.create(model="m", input="1", stream=True) as events:
+    with live(client, "1") as events:
         created = next(iter(events))
         gate.reached()
         with pytest.raises(openai.BadRequestError) as caught:

@@ -31,7 +31,7 @@ from openai.types.responses import (
     ResponseTextDoneEvent,
 )
 
-from tests.api.talk import dump, stream, types
+from tests.api.talk import again, dump, live, stream, types
 from tests.server import Server
 from tests.upstreams import Break, FakeBackend, Gate, delta, text, tool_calls, usage
 
@@ -140,7 +140,11 @@ def test_reasoning_text(client: openai.OpenAI, backend: FakeBackend, thought: li
     check(events)
     kinds = classes(events)
     assert kinds[:2] == [ResponseOutputItemAddedEvent, ResponseContentPartAddedEvent]
-    assert kinds[2:5] == [ResponseReasoningTextDeltaEvent, ResponseReasoningTextDeltaEvent, ResponseReasoningTextDoneEvent]
+    assert kinds[2:5] == [
+        ResponseReasoningTextDeltaEvent,
+        ResponseReasoningTextDeltaEvent,
+        ResponseReasoningTextDoneEvent,
+    ]
     assert types(events)[7:9] == [PART_DONE, DONE]
     assert dump(events[2].item)["summary"] == []
     assert dump(events[3].part) == {"type": "reasoning_text", "text": ""}
@@ -193,7 +197,7 @@ def test_function_calls(client: openai.OpenAI, backend: FakeBackend) -> None:
 @covers("event:response.custom_tool_call_input.delta", "event:response.custom_tool_call_input.done")
 def test_custom_tool_call(client: openai.OpenAI, backend: FakeBackend) -> None:
     """The model writes JSON with one string; the client sees the text alone, as it grows."""
-    pieces = ['{"inp', 'ut": "*** a\\', 'n*** \\u00e9', '"}']
+    pieces = ['{"inp', 'ut": "*** a\\', "n*** \\u00e9", '"}']
     chunks = [tool_calls(("c1", "patch", ""))[0]]
     chunks += [delta(tool_calls=[{"index": 0, "function": {"arguments": piece}}]) for piece in pieces]
     backend.answer(*chunks, delta("tool_calls"), usage())
@@ -236,7 +240,14 @@ def test_failure_after_the_beginning(server: Server, client: openai.OpenAI, back
     backend.answer(delta(content="half"), Break())
     events = server.events({"model": "m", "input": "hi"})
     names = [event["type"] for event in events]
-    assert names[-6:] == ["response.output_text.delta", "response.output_text.done", PART_DONE, DONE, "error", "response.failed"]
+    assert names[-6:] == [
+        "response.output_text.delta",
+        "response.output_text.done",
+        PART_DONE,
+        DONE,
+        "error",
+        "response.failed",
+    ]
     error, failed = events[-2], events[-1]["response"]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert {key: error[key] for key in ("code", "message", "param")} == {
@@ -271,12 +282,12 @@ def test_open_responses_names(client: openai.OpenAI, server: Server, backend: Fa
     names = types(events)
     assert {"response.reasoning.delta", "response.reasoning.done"} < set(names)
     assert not any(name.startswith("response.reasoning_text") for name in names)
-    again = client.responses.retrieve(events[0].response.id, stream=True)
-    assert types(list(again)) == names
+    repeated = again(client, events[0].response.id)
+    assert types(list(repeated)) == names
 
 
 def test_bytes_of_a_stream(server: Server, backend: FakeBackend) -> None:
-    """``event:`` equals ``type``, one JSON line each, ``[DONE]`` at the end, and headers that keep proxies from waiting."""
+    """``event:`` equals ``type``, one JSON line each, ``[DONE]`` at the end, and headers that stop proxies waiting."""
     body = {"model": "m", "input": "hi", "stream": True}
     with server.http.stream("POST", "/v1/responses", json=body) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
@@ -294,8 +305,12 @@ def test_bytes_of_a_stream(server: Server, backend: FakeBackend) -> None:
 
 def test_the_accumulator_of_the_sdk_agrees(client: openai.OpenAI, backend: FakeBackend) -> None:
     """``responses.stream()`` checks order, ids and places, and reaches the same Response."""
-    tools: Any = [{"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}, "strict": True}]
-    backend.answer(delta(reasoning_content="Hm."), delta(content="Well."), *tool_calls(("c1", "look", "{}"), ("c2", "look", "{}")))
+    tools: Any = [
+        {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}, "strict": True}
+    ]
+    backend.answer(
+        delta(reasoning_content="Hm."), delta(content="Well."), *tool_calls(("c1", "look", "{}"), ("c2", "look", "{}"))
+    )
     with client.responses.stream(model="m", input="hi", tools=tools) as events:
         seen = list(events)
         final = events.get_final_response()
@@ -309,8 +324,8 @@ def test_the_accumulator_of_the_sdk_agrees(client: openai.OpenAI, backend: FakeB
 async def test_async_client(async_client: openai.AsyncOpenAI, backend: FakeBackend) -> None:
     """The asynchronous client reads the same, and its stream ends with the response."""
     backend.answer(*text("a", "b"))
-    stream = await async_client.responses.create(model="m", input="hi", stream=True)
-    kinds = [event.type async for event in stream]
+    events = await async_client.responses.create(model="m", input="hi", stream=True)
+    kinds = [event.type async for event in events]
     assert kinds[-1] == "response.completed"
     assert (await async_client.responses.create(model="m", input="hi")).output_text == "ok"
 
@@ -319,7 +334,7 @@ def test_tokens_come_as_they_are_made(client: openai.OpenAI, backend: FakeBacken
     """The first token is read by the client while the back end has not made the second."""
     gate = Gate()
     backend.answer(delta(content="one"), gate, delta(content="two"), delta("stop"))
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         first = next(event for event in events if event.type == "response.output_text.delta")
         gate.open()
         assert first.delta == "one"

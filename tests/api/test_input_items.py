@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.api.talk import ask, dump, refused
+from tests.api.talk import ask, dump, live, refused
 from tests.server import Server
 from tests.upstreams import FakeBackend, Gate, delta, text
 
@@ -78,7 +78,7 @@ def test_of_a_response_that_runs(client: openai.OpenAI, backend: FakeBackend) ->
     """The list waits for the end rather than saying that there is none."""
     gate = Gate()
     backend.answer(delta(content="one"), gate, *text("two"))
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         created = next(iter(events))
         gate.reached()
         gate.open()
@@ -88,8 +88,16 @@ def test_of_a_response_that_runs(client: openai.OpenAI, backend: FakeBackend) ->
 
 def test_secrets_are_not_listed(client: openai.OpenAI, server: Server) -> None:
     """Credentials of tools among the items are neither kept nor shown."""
-    tool = {"type": "mcp", "server_label": "s", "server_url": "http://h", "authorization": "hush", "headers": {"a": "hush"}}
-    made = ask(client, [{"type": "additional_tools", "role": "developer", "tools": [tool]}, {"role": "user", "content": "x"}])
+    tool = {
+        "type": "mcp",
+        "server_label": "s",
+        "server_url": "http://h",
+        "authorization": "hush",
+        "headers": {"a": "hush"},
+    }
+    made = ask(
+        client, [{"type": "additional_tools", "role": "developer", "tools": [tool]}, {"role": "user", "content": "x"}]
+    )
     told = server.http.get(f"/v1/responses/{made.id}/input_items").text
     assert "hush" not in told
     assert "http://h" in told

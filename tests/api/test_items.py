@@ -19,7 +19,7 @@ covers = pytest.mark.covers
 
 USER: dict[str, Any] = {"role": "user", "content": "go on"}
 ASKED = {"role": "user", "content": "go on"}
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAP8AAAAAACwAAAAAAQABAAACAkQBADs="
 PICTURE = {"type": "image_url", "image_url": {"url": PIXEL}}
 WITH_STATUS = {"message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}
 CSV = base64.b64encode(b"a,b\n1,2\n").decode()
@@ -28,7 +28,11 @@ CSV = base64.b64encode(b"a,b\n1,2\n").decode()
 def call(name: str, arguments: str, call_id: str = "c1") -> dict[str, Any]:
     """An assistant message with one tool call, as the model gets it."""
     function = {"name": name, "arguments": arguments}
-    return {"role": "assistant", "content": "", "tool_calls": [{"id": call_id, "type": "function", "function": function}]}
+    return {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": call_id, "type": "function", "function": function}],
+    }
 
 
 def result(content: Any, call_id: str = "c1") -> dict[str, Any]:
@@ -141,7 +145,14 @@ def test_string(client: openai.OpenAI, backend: FakeBackend) -> None:
         ),
         pytest.param(
             [
-                {"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"at":1}', "id": None, "namespace": None},
+                {
+                    "type": "function_call",
+                    "call_id": "c1",
+                    "name": "look",
+                    "arguments": '{"at":1}',
+                    "id": None,
+                    "namespace": None,
+                },
                 {"type": "function_call_output", "call_id": "c1", "output": "seen", "id": "theirs", "status": None},
             ],
             [call("look", '{"at":1}'), result("seen")],
@@ -179,7 +190,13 @@ def test_string(client: openai.OpenAI, backend: FakeBackend) -> None:
         ),
         pytest.param(
             [
-                {"type": "local_shell_call", "id": "ls1", "call_id": "c1", "status": "completed", "action": {"type": "exec", "command": ["ls"], "env": {}}},
+                {
+                    "type": "local_shell_call",
+                    "id": "ls1",
+                    "call_id": "c1",
+                    "status": "completed",
+                    "action": {"type": "exec", "command": ["ls"], "env": {}},
+                },
                 {"type": "local_shell_call_output", "id": "ls1", "output": "a b"},
             ],
             [call("local_shell", '{"command": ["ls"], "env": {}}'), result("a b")],
@@ -188,7 +205,12 @@ def test_string(client: openai.OpenAI, backend: FakeBackend) -> None:
         ),
         pytest.param(
             [
-                {"type": "shell_call", "call_id": "c1", "action": {"commands": ["ls"], "timeout_ms": None}, "environment": None},
+                {
+                    "type": "shell_call",
+                    "call_id": "c1",
+                    "action": {"commands": ["ls"], "timeout_ms": None},
+                    "environment": None,
+                },
                 {
                     "type": "shell_call_output",
                     "call_id": "c1",
@@ -204,7 +226,12 @@ def test_string(client: openai.OpenAI, backend: FakeBackend) -> None:
         ),
         pytest.param(
             [
-                {"type": "apply_patch_call", "call_id": "c1", "status": "completed", "operation": {"type": "delete_file", "path": "a"}},
+                {
+                    "type": "apply_patch_call",
+                    "call_id": "c1",
+                    "status": "completed",
+                    "operation": {"type": "delete_file", "path": "a"},
+                },
                 {"type": "apply_patch_call_output", "call_id": "c1", "status": "failed", "output": "no such file"},
             ],
             [
@@ -216,7 +243,14 @@ def test_string(client: openai.OpenAI, backend: FakeBackend) -> None:
         ),
         pytest.param(
             [
-                {"type": "computer_call", "id": "cu", "call_id": "c1", "status": "completed", "action": {"type": "screenshot"}, "pending_safety_checks": []},
+                {
+                    "type": "computer_call",
+                    "id": "cu",
+                    "call_id": "c1",
+                    "status": "completed",
+                    "action": {"type": "screenshot"},
+                    "pending_safety_checks": [],
+                },
                 {
                     "type": "computer_call_output",
                     "call_id": "c1",
@@ -236,7 +270,15 @@ def test_string(client: openai.OpenAI, backend: FakeBackend) -> None:
                 {"type": "mcp_list_tools", "id": "mcpl", "server_label": "s", "tools": [], "error": None},
                 {"type": "mcp_approval_request", "id": "mcpr", "server_label": "s", "name": "look", "arguments": "{}"},
                 {"type": "mcp_approval_response", "approval_request_id": "mcpr", "approve": True, "reason": None},
-                {"type": "mcp_call", "id": "mcp1", "server_label": "s", "name": "look", "arguments": "{}", "output": "seen", "error": None},
+                {
+                    "type": "mcp_call",
+                    "id": "mcp1",
+                    "server_label": "s",
+                    "name": "look",
+                    "arguments": "{}",
+                    "output": "seen",
+                    "error": None,
+                },
             ],
             [call("look", "{}", "mcp1"), result("seen", "mcp1")],
             marks=covers(
@@ -247,7 +289,12 @@ def test_string(client: openai.OpenAI, backend: FakeBackend) -> None:
         pytest.param(
             [
                 {"type": "file_search_call", "id": "fs", "status": "completed", "queries": ["q"], "results": None},
-                {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"type": "search", "query": "q"}},
+                {
+                    "type": "web_search_call",
+                    "id": "ws",
+                    "status": "completed",
+                    "action": {"type": "search", "query": "q"},
+                },
                 {"type": "code_interpreter_call", "id": "ci", "status": "completed", "container_id": "x", "code": None},
                 {"type": "image_generation_call", "id": "ig", "status": "completed", "result": None},
                 {"type": "tool_search_call", "id": "ts", "arguments": {}, "execution": "server"},
@@ -313,7 +360,14 @@ def test_reasoning_plain(server: Server, servers: Any, backend: FakeBackend) -> 
     """Thoughts go back in the field that the back end knows, and nowhere where it knows none."""
     items: list[Any] = [
         USER,
-        {"type": "reasoning", "id": "rs_theirs", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}], "encrypted_content": None, "status": None},
+        {
+            "type": "reasoning",
+            "id": "rs_theirs",
+            "summary": [],
+            "content": [{"type": "reasoning_text", "text": "Hm."}],
+            "encrypted_content": None,
+            "status": None,
+        },
         {"type": "function_call", "call_id": "c1", "name": "a", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c1", "output": "1"},
     ]
@@ -368,7 +422,11 @@ def test_tools_among_the_items(client: openai.OpenAI, backend: FakeBackend, item
 @covers("item:configuration_update")
 def test_configuration_update(client: openai.OpenAI, backend: FakeBackend) -> None:
     """It changes effort and format for this response and the later ones of the chain."""
-    update = {"type": "configuration_update", "reasoning": {"effort": "high"}, "text": {"format": {"type": "json_object"}}}
+    update = {
+        "type": "configuration_update",
+        "reasoning": {"effort": "high"},
+        "text": {"format": {"type": "json_object"}},
+    }
     response = ask(client, [update, USER], reasoning={"effort": "low"})
     assert backend.last["reasoning_effort"] == "high"
     assert backend.last["response_format"] == {"type": "json_object"}
@@ -397,15 +455,17 @@ def test_item_reference(client: openai.OpenAI, backend: FakeBackend) -> None:
     second = ask(client, [USER, {"type": "item_reference", "id": asked.id}, answer])
     assert backend.last["messages"] == [ASKED, call("look", "{}"), result("seen")]
     third = ask(client, [USER, {"id": asked.id}, answer, {"id": second.output[0].id}, USER])
-    assert backend.last["messages"] == [ASKED, call("look", "{}"), result("seen"), {"role": "assistant", "content": "I see"}, ASKED]
+    assert backend.last["messages"] == [
+        ASKED,
+        call("look", "{}"),
+        result("seen"),
+        {"role": "assistant", "content": "I see"},
+        ASKED,
+    ]
     assert listed(client, third.id)[1]["type"] == "function_call"
     gone = {"type": "item_reference", "id": "rs_nobody"}
-    refused(
-        lambda: ask(client, [USER, gone]), param="input[1].id", code="not_found", error=openai.NotFoundError
-    )
-    refused(
-        lambda: ask(client, [{"type": "item_reference"}]), param="input[0].id", code="missing_required_parameter"
-    )
+    refused(lambda: ask(client, [USER, gone]), param="input[1].id", code="not_found", error=openai.NotFoundError)
+    refused(lambda: ask(client, [{"type": "item_reference"}]), param="input[0].id", code="missing_required_parameter")
 
 
 @covers("item:item_reference")

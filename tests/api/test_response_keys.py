@@ -7,17 +7,55 @@ from typing import Any
 import openai
 import pytest
 
+from tests.api.talk import live
 from tests.server import Server
 from tests.upstreams import Break, FakeBackend, Gate, delta, text
 
 KEYS = frozenset(
-    """
-    id access_programs created_at error incomplete_details instructions metadata model object output
-    parallel_tool_calls temperature tool_choice tools top_p background completed_at conversation image
-    input_transformations max_output_tokens max_tool_calls moderation previous_response_id prompt
-    prompt_cache_diagnostics prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier
-    service_tier status text tool_usage top_logprobs truncation usage user store presence_penalty frequency_penalty
-    """.split()
+    [
+        "id",
+        "access_programs",
+        "created_at",
+        "error",
+        "incomplete_details",
+        "instructions",
+        "metadata",
+        "model",
+        "object",
+        "output",
+        "parallel_tool_calls",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_p",
+        "background",
+        "completed_at",
+        "conversation",
+        "image",
+        "input_transformations",
+        "max_output_tokens",
+        "max_tool_calls",
+        "moderation",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_diagnostics",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "status",
+        "text",
+        "tool_usage",
+        "top_logprobs",
+        "truncation",
+        "usage",
+        "user",
+        "store",
+        "presence_penalty",
+        "frequency_penalty",
+    ]
 )
 
 #: What Open Responses does not allow to be null, and the JSON type it wants.
@@ -60,7 +98,13 @@ def check(response: dict[str, Any], status: str) -> None:
     if status == "in_progress":
         assert usage is None
         return
-    assert set(usage) == {"input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details", "total_tokens"}
+    assert set(usage) == {
+        "input_tokens",
+        "input_tokens_details",
+        "output_tokens",
+        "output_tokens_details",
+        "total_tokens",
+    }
     assert set(usage["input_tokens_details"]) == {"cached_tokens", "cache_write_tokens"}
     assert set(usage["output_tokens_details"]) == {"reasoning_tokens"}
 
@@ -92,7 +136,7 @@ def test_while_it_runs(server: Server, client: openai.OpenAI, backend: FakeBacke
     """GET in the middle gives every key, and the item as far as it is known."""
     gate = Gate()
     backend.answer(delta(content="half"), gate, *text("way"))
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         created = next(iter(events))
         gate.reached()
         response = server.http.get(f"/v1/responses/{created.response.id}").json()
@@ -106,7 +150,7 @@ def test_cancelled(server: Server, client: openai.OpenAI, backend: FakeBackend) 
     """What a hang-up left has every key too."""
     gate = Gate()
     backend.answer(delta(content="half"), gate)
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         created = next(iter(events))
         gate.reached()
     assert backend.call().gone.wait(5)

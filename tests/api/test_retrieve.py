@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import openai
 import pytest
 
-from tests.api.talk import ask, dump, refused, stream, types
+from tests.api.talk import again, ask, dump, live, refused, stream, types
 from tests.server import Server, Servers
 from tests.upstreams import FakeBackend, Gate, delta, text, tool_calls
 
@@ -36,7 +35,7 @@ def test_unknown_ids(client: openai.OpenAI) -> None:
     """Every way to ask for a response that is not there is a 404."""
     for response_id in ("resp_" + "0" * 48, "nobody", "a b", "é", "..%2F", "x" * 3000, "%00"):
         unknown(lambda: client.responses.retrieve(response_id))  # noqa: B023
-    unknown(lambda: client.responses.retrieve("resp_0", stream=True))
+    unknown(lambda: again(client, "resp_0"))
     unknown(lambda: client.responses.delete("resp_0"))
     unknown(lambda: client.responses.cancel("resp_0"))
     unknown(lambda: client.responses.input_items.list("resp_0"))
@@ -51,25 +50,25 @@ def test_events_again(client: openai.OpenAI, server: Server, backend: FakeBacken
     first = server.read_events("GET", f"/v1/responses/{response_id}?stream=true")
     assert first == [dump(event) for event in events]
     for after in (0, 5, len(events) - 2, len(events) - 1, len(events) + 7):
-        again = list(client.responses.retrieve(response_id, stream=True, starting_after=after))
-        assert [dump(event) for event in again] == first[after + 1 :]
+        rest = list(again(client, response_id, starting_after=after))
+        assert [dump(event) for event in rest] == first[after + 1 :]
     with client.responses.stream(response_id=response_id, starting_after=3) as resumed:
         assert resumed.get_final_response().output_text == "Hello"
 
 
 @covers("endpoint:GET /v1/responses/{id}")
 def test_events_while_it_runs(client: openai.OpenAI, backend: FakeBackend) -> None:
-    """A second reader gets what was, then what comes, without a gap and without a repeat; so does a third from a number."""
+    """A second reader gets what was, then what comes, without a gap or a repeat; so does a third from a number."""
     gate = Gate()
     backend.answer(delta(content="one"), gate, *text("two"))
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         first = [next(events) for _ in range(5)]
         gate.reached()
         response_id = first[0].response.id
         with (
-            client.responses.retrieve(response_id, stream=True) as second,
-            client.responses.retrieve(response_id, stream=True, starting_after=2) as third,
-            client.responses.retrieve(response_id, stream=True, starting_after=100) as late,
+            again(client, response_id) as second,
+            again(client, response_id, starting_after=2) as third,
+            again(client, response_id, starting_after=100) as late,
         ):
             early = [next(second) for _ in range(5)]
             later = [next(third) for _ in range(2)]
@@ -84,10 +83,10 @@ def test_a_resumed_reader_may_leave(client: openai.OpenAI, server: Server, backe
     """Only the client that asked holds the run: a reader that came later goes without a trace."""
     gate = Gate()
     backend.answer(delta(content="one"), gate, *text("two"))
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         created = next(iter(events))
         gate.reached()
-        with client.responses.retrieve(created.response.id, stream=True) as second:
+        with again(client, created.response.id) as second:
             next(iter(second))
         gate.open()
         assert types(list(events))[-1] == "response.completed"
@@ -112,7 +111,7 @@ def test_delete(client: openai.OpenAI, server: Server) -> None:
     reply = server.http.delete(f"/v1/responses/{made.id}")
     assert (reply.status_code, reply.json()) == (200, {"id": made.id, "object": "response", "deleted": True})
     unknown(lambda: client.responses.retrieve(made.id))
-    unknown(lambda: client.responses.retrieve(made.id, stream=True))
+    unknown(lambda: again(client, made.id))
     unknown(lambda: client.responses.input_items.list(made.id))
     unknown(lambda: client.responses.delete(made.id))
     unknown(lambda: client.responses.cancel(made.id))
@@ -129,7 +128,7 @@ def test_delete_while_it_runs(client: openai.OpenAI, backend: FakeBackend) -> No
     """The back end is cut off, the reader gets a proper end, and nothing is left."""
     gate = Gate()
     backend.answer(delta(content="one"), gate)
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         created = next(iter(events))
         gate.reached()
         client.responses.delete(created.response.id)
@@ -142,12 +141,12 @@ def test_delete_while_it_runs(client: openai.OpenAI, backend: FakeBackend) -> No
 
 @covers("endpoint:POST /v1/responses/{id}/cancel")
 def test_cancel(client: openai.OpenAI, backend: FakeBackend) -> None:
-    """Only background responses can be cancelled: a 400 for one that has ended, and for one that runs, which goes on."""
+    """Only background responses can be cancelled: a 400 for one that has ended and for one that runs on."""
     made = ask(client)
     refused(lambda: client.responses.cancel(made.id), param="response_id", code="not_cancellable")
     gate = Gate()
     backend.answer(delta(content="one"), gate, *text("two"))
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         created = next(iter(events))
         gate.reached()
         refused(lambda: client.responses.cancel(created.response.id), param="response_id", code="not_cancellable")
@@ -159,13 +158,13 @@ def test_a_hang_up_cuts_the_back_end(client: openai.OpenAI, server: Server, back
     """Streaming or not: the back end's connection is closed, what was produced is kept as cancelled."""
     gate = Gate()
     backend.answer(delta(content="half"), gate)
-    with client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(client) as events:
         created = next(iter(events))
         gate.reached()
     assert backend.call().gone.wait(5)
     assert server.ended(created.response.id)["status"] == "cancelled"
-    again = server.read_events("GET", f"/v1/responses/{created.response.id}?stream=true")
-    assert [event["type"] for event in again[-4:]] == [
+    told = server.read_events("GET", f"/v1/responses/{created.response.id}?stream=true")
+    assert [event["type"] for event in told[-4:]] == [
         "response.output_text.done",
         "response.content_part.done",
         "response.output_item.done",
@@ -181,7 +180,7 @@ def test_a_hang_up_without_store_leaves_nothing(client: openai.OpenAI, backend: 
     """The back end is cut off all the same."""
     gate = Gate()
     backend.answer(delta(content="half"), gate)
-    with client.responses.create(model="m", input="hi", stream=True, store=False) as events:
+    with live(client, store=False) as events:
         created = next(iter(events))
         gate.reached()
     assert backend.call().gone.wait(5)
@@ -193,12 +192,13 @@ def test_a_run_may_go_on_without_its_client(servers: Servers, backend: FakeBacke
     server = servers(responses={"on_disconnect": "continue"})
     gate = Gate()
     backend.answer(delta(content="one"), gate, *text("two"))
-    with server.client.responses.create(model="m", input="hi", stream=True) as events:
+    with live(server.client) as events:
         seen = [next(events) for _ in range(5)]
         gate.reached()
-    assert not backend.call().gone.wait(0.2)
-    threading.Timer(0.05, gate.open).start()
-    rest = list(server.client.responses.retrieve(seen[0].response.id, stream=True, starting_after=4))
+    assert not backend.call().gone.wait(0.1)
+    with again(server.client, seen[0].response.id, starting_after=4) as events:
+        gate.open()
+        rest = list(events)
     assert [event.sequence_number for event in (*seen, *rest)] == list(range(len(seen) + len(rest)))
     assert rest[-1].response.output_text == "onetwo"
     assert not backend.call().gone.is_set()

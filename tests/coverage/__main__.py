@@ -1,9 +1,7 @@
-"""``python -m tests.coverage > docs/coverage.md``."""
+"""``python -m tests.coverage`` writes ``docs/coverage.md``."""
 
 from __future__ import annotations
 
-import sys
+from tests.coverage.table import PAGE, as_markdown, claims
 
-from tests.coverage.table import as_markdown, claims
-
-sys.stdout.write(as_markdown(claims()))
+PAGE.write_text(as_markdown(claims()))

@@ -18,7 +18,9 @@ class Row(NamedTuple):
 
 def _rows(kind: str, table: str) -> tuple[Row, ...]:
     lines = (line.strip() for line in table.strip().splitlines())
-    return tuple(Row(f"{kind}:{name.strip()}", says.strip()) for name, _, says in (line.partition(" | ") for line in lines))
+    return tuple(
+        Row(f"{kind}:{name.strip()}", says.strip()) for name, _, says in (line.partition(" | ") for line in lines)
+    )
 
 
 ENDPOINTS = _rows(

@@ -1,14 +1,16 @@
-"""Finds, without running anything, which test claims which row, and prints the table.
+"""Finds, without running anything, which test claims which row, and makes the table.
 
-A claim is ``@pytest.mark.covers("row", ...)`` on a test, or the same among the ``marks`` of a ``pytest.param`` in its
-decorators; the names must be literal strings, so that they can be read off the source.
+A claim is ``@pytest.mark.covers("row", ...)`` on a test (``@covers("row", ...)`` where a file calls it so), or the same
+among the ``marks`` of a ``pytest.param`` in its decorators; the names must be literal strings, so that they can be read
+off the source.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +27,14 @@ class Claim(NamedTuple):
     test: str
 
 
-def claims(folder: Path = TESTS) -> list[Claim]:
+@functools.cache
+def claims(folder: Path = TESTS) -> tuple[Claim, ...]:
     """Every claim in every test file below ``folder``, in a stable order."""
     found: list[Claim] = []
     for path in sorted(folder.rglob("test_*.py")):
         where = path.relative_to(folder.parent).as_posix()
         found += [Claim(row, f"{where}::{name}") for name, row in claims_in(path.read_text())]
-    return found
+    return tuple(found)
 
 
 def claims_in(source: str) -> Iterator[tuple[str, str]]:
@@ -51,7 +54,7 @@ def claims_in(source: str) -> Iterator[tuple[str, str]]:
 
 def _markers(tree: ast.AST) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "covers":
+        if isinstance(node, ast.Call) and "covers" in (getattr(node.func, "attr", ""), getattr(node.func, "id", "")):
             yield node
 
 
@@ -61,7 +64,7 @@ def _names(call: ast.Call) -> Iterator[str]:
         yield value if isinstance(value, str) else ""
 
 
-def as_markdown(found: list[Claim]) -> str:
+def as_markdown(found: Sequence[Claim]) -> str:
     """``docs/coverage.md``."""
     tests: defaultdict[str, list[str]] = defaultdict(list)
     for claim in found:
@@ -70,9 +73,9 @@ def as_markdown(found: list[Claim]) -> str:
     lines = [
         "# What is tested where",
         "",
-        "Every endpoint, request parameter, input item and event of the Responses API, and the tests that drive it with",
-        "the official client over a socket. Printed by `python -m tests.coverage > docs/coverage.md`; do not edit by",
-        "hand. A row without a test fails the build.",
+        "Every endpoint, request parameter, input item and event, and the tests that drive it with the official client",
+        "over a socket. Written by `python -m tests.coverage`; do not edit by hand. A row without a",
+        "test fails the build.",
     ]
     for title, rows in SECTIONS.items():
         lines += ["", f"## {title}", "", "| row | what it is | tests |", "| --- | --- | --- |"]

@@ -20,13 +20,13 @@ def test_every_claim_names_a_row() -> None:
 
 
 def test_page_is_fresh() -> None:
-    """``docs/coverage.md`` is what ``python -m tests.coverage`` prints."""
+    """``docs/coverage.md`` is what ``python -m tests.coverage`` writes."""
     assert PAGE.read_text() == as_markdown(claims())
 
 
 def test_rows_cover_the_tables_of_the_server() -> None:
     """What the code knows has a row: each parameter, each item type, each kind of growing text."""
-    types = {member.__struct_config__.tag for member in InputItem.__args__}  # type: ignore[attr-defined]
+    types = {member.__struct_config__.tag for member in InputItem.__args__}
     known = {f"param:{row.name}" for row in PARAMETERS} | {f"item:{kind}" for kind in types}
     known |= {f"event:{kind.stem}.{end}" for kind in KINDS for end in ("delta", "done")}
     assert known - NAMES == set()
@@ -40,9 +40,15 @@ def test_claims_are_read_off_the_source() -> None:
 @pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.covers("c"))])
 async def test_one(x): ...
 
-@pytest.mark.covers(NAME)
+@covers(NAME)
 def test_two(): ...
 
 pytestmark = pytest.mark.covers("d")
 """
-    assert list(claims_in(source)) == [("test_one", "a"), ("test_one", "b"), ("test_one", "c"), ("test_two", ""), ("?", "d")]
+    assert list(claims_in(source)) == [
+        ("test_one", "a"),
+        ("test_one", "b"),
+        ("test_one", "c"),
+        ("test_two", ""),
+        ("?", "d"),
+    ]

@@ -136,7 +136,7 @@ def _json_text(draw: st.DrawFn, value: st.SearchStrategy[Any]) -> str:
 
 
 _OBJECTS = _json_text(st.dictionaries(TEXTS, _JSON_VALUES, min_size=1, max_size=3))
-_ODD = st.sampled_from(["", " ", '{"a": 1', '{"a": 1}}', "no json", "[1, 2]", "null", '{"a": "b', '{"a": 1}\n', "12"])
+_ODD = st.sampled_from([" ", '{"a": 1', '{"a": 1}}', "no json", "[1, 2]", "null", '{"a": "b', '{"a": 1}\n', "12"])
 
 
 @st.composite
@@ -150,8 +150,12 @@ def _called(draw: st.DrawFn, style: Style) -> Called:
         if not style.interleaved and draw(st.booleans()):
             arguments = draw(st.sampled_from([" ", "\n\t"])) + arguments
         return Called(name, arguments, said)
-    sequential = style.distinct and not style.interleaved
-    arguments = draw(_ODD if sequential and draw(st.booleans()) else _OBJECTS)
+    choices = [_OBJECTS]
+    if style.distinct:
+        choices.append(st.just(""))
+        if not style.interleaved:
+            choices.append(_ODD)
+    arguments = draw(st.one_of(choices))
     return Called(name, arguments, arguments if arguments.strip() else arguments + "{}")
 
 
@@ -173,7 +177,7 @@ def _tagged(draw: st.DrawFn) -> Said:
 @st.composite
 def styles(draw: st.DrawFn, **fixed: Any) -> Style:
     """A back end's way."""
-    flags = ("whole", "interleaved", "role_each", "empty_first", "empty_between", "null_content", "empty_tools")
+    flags = ("whole", "role_each", "empty_first", "empty_between", "null_content", "empty_tools")
     drawn: Json = {flag: draw(st.booleans()) for flag in flags}
     drawn["index"] = draw(st.sampled_from(["count", "zero", "null"]))
     drawn["ids"] = draw(st.sampled_from(["first", "each", "none", "same"]))
@@ -181,6 +185,7 @@ def styles(draw: st.DrawFn, **fixed: Any) -> Style:
     drawn["usage"] = draw(st.sampled_from(["last", "each", "none"]))
     drawn["finish"] = draw(st.sampled_from(["by-the-book", "stop", None]))
     drawn["logprobs"] = draw(st.booleans())
+    drawn["interleaved"] = draw(st.integers(0, 2)) == 0
     drawn.update(fixed)
     distinct = drawn["index"] == "count" or drawn["ids"] == "each"
     return Style(**{**drawn, "interleaved": drawn["interleaved"] and distinct})
@@ -191,7 +196,10 @@ def scripts(draw: st.DrawFn, **fixed: Any) -> Script:
     """What a model says, how its back end streams it, and what must come of it."""
     style = draw(styles(**fixed))
     parts: list[Said | Called] = []
-    for part in draw(st.lists(st.one_of(_said(), _said(), _called(style)), max_size=5)):
+    beginning = (
+        [Said("text", draw(st.sampled_from([" ", "\n<", "<think", "<th"])))] if draw(st.integers(0, 3)) == 0 else []
+    )
+    for part in [*beginning, *draw(st.lists(st.one_of(_said(), _said(), _called(style)), max_size=5))]:
         last = parts[-1] if parts else None
         if isinstance(part, Said) and isinstance(last, Said) and (part.voice, part.form) == (last.voice, last.form):
             parts[-1] = Said(part.voice, last.text + part.text, part.form)

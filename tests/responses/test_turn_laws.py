@@ -93,6 +93,16 @@ def test_a_cut_stream_ends_well(
         assert {**item, "id": ""} == {**later, "id": ""}, "what was closed before the cut is what it would have been"
 
 
+@given(scripts(), CUTS, st.data())
+@settings(max_examples=60)
+def test_what_was_being_written_is_incomplete(script: Script, end: Any, data: st.DataObject) -> None:
+    """A cut leaves the last item incomplete, unless it is a call whose arguments are whole."""
+    at = data.draw(st.integers(0, len(script.chunks)))
+    for item in output(play(read(script.chunks[:at]), cut=end))[-1:]:
+        whole = _is_json(item.get("arguments", "")) or "input" in item
+        assert item["status"] == "incomplete" or whole
+
+
 @given(st.one_of(scripts().map(lambda script: script.chunks), wild), READINGS)
 @settings(max_examples=60)
 def test_every_event_is_one_of_the_sdk(chunks: list[dict[str, Any]], reading: dict[str, Any]) -> None:

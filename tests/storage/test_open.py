@@ -117,7 +117,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         f"revision = '9999'\ndown_revision = {statements.REVISION!r}\n"
         "def upgrade():\n"
         "    op.add_column('steps', sa.Column('note', sa.Text))\n"
-        "    op.execute(\"UPDATE steps SET note = 'a;b' WHERE n = 0\")\n"
+        "    op.execute(\"UPDATE steps SET note = 'a;\\nb' WHERE n = 0\")\n"
     )
     monkeypatch.setattr(migrate, "MIGRATIONS", folder)
     monkeypatch.setattr(sqlite, "REVISION", "9999")
@@ -137,7 +137,7 @@ async def test_an_old_database_is_migrated(url: str, request: pytest.FixtureRequ
     stores = await asyncio.gather(*(open_store(StorageConfig(database_url=url)) for _ in range(3)))
     for store in stores:
         await store.close()
-    assert await query(url, "SELECT note FROM steps") == [("a;b",)]
+    assert await query(url, "SELECT note FROM steps") == [("a;\nb",)]
     assert await query(url, migrate.READ_REVISION) == [("9999",)]
 
 

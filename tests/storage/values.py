@@ -63,10 +63,9 @@ _data = st.binary(max_size=40) | _long
 
 
 @st.composite
-def anything(draw: st.DrawFn, owner: str) -> Finished:
+def anything(draw: st.DrawFn) -> Finished:
     """Any response the rules allow: positions count up, inputs before outputs, a step ends where there is an item."""
     head = response(
-        owner=owner,
         previous_id=draw(st.none() | _text),
         previous_step=draw(st.none() | _small),
         conversation_id=draw(st.none() | _text),

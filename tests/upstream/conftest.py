@@ -15,6 +15,14 @@ __all__ = ["scripted"]
 
 
 @pytest.fixture
+async def network() -> AsyncIterator[Network]:
+    """The transport, past any proxy of the environment."""
+    network = Network(proxies={})
+    yield network
+    await network.aclose()
+
+
+@pytest.fixture
 async def door() -> AsyncIterator[Door]:
     """A door to the network, past any proxy of the environment, and to the demo model."""
     network = Network(proxies={})

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from antiphon.config import UpstreamConfig
 from antiphon.upstream.chat import Upstream
-from antiphon.upstream.door import ExchangeFailed, Request, Transport, header
+from antiphon.upstream.door import ExchangeFailed, Reply, Request, Transport, header, read_all
 from antiphon.upstream.stream import ChatStream
 from antiphon.wire.chat import ChatChunk, ChatRequest
 
@@ -155,3 +155,13 @@ async def bridged(transport: Transport, base: str) -> AsyncIterator[str]:
 
     async with serving(handler) as url:
         yield url
+
+
+def post(url: str, body: bytes = b"{}", **more: object) -> Request:
+    """A JSON request below a base URL."""
+    return Request("POST", url + "/x", (("Content-Type", "application/json"),), body, **more)  # type: ignore[arg-type]
+
+
+async def body_of(reply: Reply) -> bytes:
+    """The whole body of a reply."""
+    return await read_all(reply, 1 << 20)

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
-from antiphon.upstream.door import Door, ExchangeFailed, Reply, Request, header, read_all
+from antiphon.upstream.door import ExchangeFailed, Request, header
 from antiphon.upstream.network import Network
-from tests.upstream.loopback import Peer, serving
+from tests.upstream.loopback import Peer, body_of, post, serving
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def network() -> AsyncIterator[Network]:
-    """The transport, past any proxy of the environment."""
-    network = Network(proxies={})
-    yield network
-    await network.aclose()
-
-
-def post(url: str, body: bytes = b"{}", **more: object) -> Request:
-    return Request("POST", url + "/x", (("Content-Type", "application/json"),), body, **more)  # type: ignore[arg-type]
-
-
-async def body_of(reply: Reply) -> bytes:
-    return await read_all(reply, 1 << 20)
 
 
 async def test_a_read_is_an_item(network: Network) -> None:
@@ -283,145 +265,3 @@ async def test_a_header_cannot_break_out_of_its_line(network: Network, value: st
         with pytest.raises(ExchangeFailed) as caught:
             await network.send(Request("GET", url, (("X-A", value),)))
     assert caught.value.kind == "refused"
-
-
-async def test_a_body_cut_short_is_broken(network: Network) -> None:
-    """A length that is not kept, or a chunked body without its end, raises after what came."""
-
-    async def handler(peer: Peer) -> None:
-        await peer.request()
-        await peer.begin()
-        await peer.chunk(b"half")
-
-    async with serving(handler) as url:
-        reply = await network.send(post(url))
-        assert await anext(reply.reads) == b"half"
-        with pytest.raises(ExchangeFailed) as caught:
-            await anext(reply.reads)
-        await reply.aclose()
-    assert caught.value.kind == "broken"
-
-
-async def test_what_is_not_http_is_broken(network: Network) -> None:
-    """A peer of another tongue is a failure, not a hang."""
-
-    async def handler(peer: Peer) -> None:
-        await peer.request()
-        await peer.write(b"220 smtp.example ESMTP\r\n\r\n")
-
-    async with serving(handler) as url:
-        with pytest.raises(ExchangeFailed) as caught:
-            await network.send(post(url))
-    assert caught.value.kind == "broken"
-
-
-async def test_a_compressed_answer_is_opened(network: Network) -> None:
-    """A peer that compresses unasked is understood, and the headers no longer claim it."""
-    packed = gzip.compress(b"hello" * 100)
-
-    async def handler(peer: Peer) -> None:
-        await peer.request()
-        await peer.answer(packed, more="Content-Encoding: gzip\r\n")
-
-    async with serving(handler) as url:
-        reply = await network.send(post(url))
-        assert header(reply.headers, "content-encoding") is None
-        assert header(reply.headers, "content-length") is None
-        assert await body_of(reply) == b"hello" * 100
-
-
-async def test_an_old_server_that_ends_by_closing(network: Network) -> None:
-    """HTTP/1.0 without a length: the body ends with the connection."""
-
-    async def handler(peer: Peer) -> None:
-        await peer.request()
-        await peer.write(b"HTTP/1.0 200 OK\r\n\r\nhello")
-
-    async with serving(handler) as url:
-        assert await body_of(await network.send(post(url))) == b"hello"
-
-
-async def test_early_hints_are_passed_over(network: Network) -> None:
-    """1xx answers come before the real one."""
-
-    async def handler(peer: Peer) -> None:
-        await peer.request()
-        await peer.write(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
-        await peer.answer(b"ok")
-
-    async with serving(handler) as url:
-        assert await body_of(await network.send(post(url))) == b"ok"
-
-
-async def test_redirects_are_not_followed(network: Network) -> None:
-    """The key in our headers goes nowhere else."""
-
-    async def handler(peer: Peer) -> None:
-        await peer.request()
-        await peer.answer(b"", "307 Temporary Redirect", "Location: http://127.0.0.1:1/\r\n")
-
-    async with serving(handler) as url:
-        reply = await network.send(post(url))
-        assert reply.status == 307
-        await reply.aclose()
-
-
-async def test_a_proxy_of_the_environment_is_used() -> None:
-    """Plain HTTP goes to the proxy with the whole URL and the proxy's password, and local hosts go past it."""
-    heads: list[str] = []
-
-    async def handler(peer: Peer) -> None:
-        while await peer.request():
-            heads.append(peer.head)
-            await peer.answer(b"ok")
-
-    async with serving(handler) as url:
-        proxy = url.removesuffix("/v1").replace("//", "//u:p@")
-        network = Network(proxies={"http": proxy})
-        await body_of(await network.send(Request("GET", "http://model.example/v1/models?a=b")))
-        await body_of(await network.send(Request("GET", url + "/models")))
-        await network.aclose()
-    assert heads[0].startswith("GET http://model.example/v1/models?a=b HTTP/1.1\r\nHost: model.example\r\n")
-    assert "Proxy-Authorization: Basic dTpw\r\n" in heads[0]
-    assert heads[1].startswith("GET /v1/models HTTP/1.1\r\n")
-
-
-async def test_connections_to_one_origin_are_bounded(network: Network) -> None:
-    """Over the limit a request waits for a connection, and gives up after the connect time."""
-
-    async def handler(peer: Peer) -> None:
-        while await peer.request():
-            await peer.begin()
-            await peer.chunk(b"x")
-            await peer.gone()
-
-    async with serving(handler) as url:
-        held = await network.send(post(url, max_connections=1))
-        with pytest.raises(ExchangeFailed) as caught:
-            await network.send(post(url, max_connections=1, connect_seconds=0.1))
-        await held.aclose()
-        next_one = await network.send(post(url, max_connections=1, connect_seconds=2.0))
-        await next_one.aclose()
-    assert caught.value.kind == "timeout"
-
-
-async def test_a_closed_door_lets_nothing_out() -> None:
-    """After closing, nothing begins."""
-    door = Door({"http": Network(proxies={})})
-    await door.aclose()
-    with pytest.raises(ExchangeFailed):
-        await door.send(Request("GET", "http://127.0.0.1:1/"))
-    with pytest.raises(ExchangeFailed):
-        await door.send(Request("GET", "gopher://x/"))
-
-
-async def test_an_answer_over_the_limit_is_not_read(network: Network) -> None:
-    """``read_all`` stops at its limit."""
-
-    async def handler(peer: Peer) -> None:
-        await peer.request()
-        await peer.answer(b"x" * 5000)
-
-    async with serving(handler) as url:
-        with pytest.raises(ExchangeFailed):
-            await read_all(await network.send(post(url)), 1000)

@@ -8,23 +8,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from antiphon import ambient
 from antiphon.errors import APIError, InternalError, MethodNotAllowed, NotFound
 from antiphon.http.exchange import ClientGone, send_error
+from antiphon.http.logs import request_id
 from antiphon.http.peer import Receive, Scope, Send
 
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger("antiphon.access")
 _defects = logging.getLogger("antiphon.http")
-
-#: The id of the request being answered, for log lines; ``-`` outside of one.
-request_id: ContextVar[str] = ContextVar("antiphon_request_id", default="-")
 
 
 class Frame:
@@ -49,6 +47,7 @@ class Frame:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", own_id.encode())]
             await send(message)
 
+        scope["app"] = self  # the router then raises what it would otherwise answer in plain text
         try:
             await self._app(scope, receive, send_framed)
         except ClientGone:
@@ -68,7 +67,7 @@ def _as_api_error(failure: Exception, scope: Scope) -> APIError:
         return failure
     if isinstance(failure, HTTPException):
         if failure.status_code == 405:
-            allowed = (failure.headers or {}).get("Allow", "")
+            allowed = ", ".join(_allowed(scope))
             return MethodNotAllowed(
                 f"{scope['method']} is not allowed on {scope['path']}; allowed: {allowed}.", headers={"allow": allowed}
             )
@@ -78,3 +77,12 @@ def _as_api_error(failure: Exception, scope: Scope) -> APIError:
             )
     _defects.error("%s %s broke", scope["method"], scope["path"], exc_info=failure)
     return InternalError("The server failed while answering this request.")
+
+
+def _allowed(scope: Scope) -> list[str]:
+    """Every method of the path; the router itself names those of its first route only."""
+    methods: set[str] = set()
+    for route in scope["router"].routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)

@@ -27,7 +27,7 @@ from antiphon.responses.turn import Turn, TurnOptions
 from antiphon.storage.model import Finished, Owner, Step, Store, StoredItem, StoredResponse
 from antiphon.upstream.routing import Route
 from antiphon.upstream.stream import ChatStream
-from antiphon.wire.chat import ChatRequest
+from antiphon.wire.chat import ChatChunk, ChatRequest
 from antiphon.wire.encode import Dialect, Entry
 from antiphon.wire.events import AnyEvent, Delta, Event
 from antiphon.wire.items import Message, OutputText, Reasoning
@@ -113,11 +113,11 @@ class Run:
 
         A run that was stopped before has an empty journal, which has ended.
         """
-        await asyncio.shield(self._opened)
+        await self._opened
 
     async def finished(self) -> None:
         """Until the run is over, whoever waits being cancelled or not."""
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             await asyncio.shield(self._task)
 
     def stop(self) -> None:
@@ -227,14 +227,17 @@ class Run:
         """One upstream stream to events, as they come."""
         turn = self._turn = Turn(self.plan.turn(first_item))
         feed, journal, stored = turn.feed, self.journal, self._store is not None
+
+        def take(chunks: list[ChatChunk]) -> bool:
+            if len(chunks) == 1:
+                emit(feed(chunks[0]))
+            else:
+                emit([event for chunk in chunks for event in feed(chunk)])
+            return stored or not journal.held
+
         try:
-            async for chunks in stream:
-                if len(chunks) == 1:
-                    emit(feed(chunks[0]))
-                else:
-                    emit([event for chunk in chunks for event in feed(chunk)])
-                if journal.held and not stored:
-                    await journal.room()
+            while not await stream.pump(take):
+                await journal.room()
         finally:
             await stream.aclose()
         emit(turn.flush())

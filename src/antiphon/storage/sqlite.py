@@ -7,7 +7,9 @@ file; they take turns with ``BEGIN IMMEDIATE``.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -42,6 +44,10 @@ _SETTINGS = (
 )
 
 _INSERTS = tuple(SQLITE[f"insert_{table}"].sql for table in Packed._fields)
+
+#: Rows of one statement: few sizes, so that the connection's cache keeps every statement prepared.
+_ROWS_AT_ONCE = (64, 16, 4, 1)
+_VALUES = re.compile(r"VALUES (\([?, ]+\))")
 
 #: A job of the writer thread: it works inside a transaction that is already open.
 Job = Packed | Callable[[sqlite3.Connection], Sequence[Row]]
@@ -171,9 +177,29 @@ def _apply(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]
     packed = [job for job in jobs if isinstance(job, Packed)]
     if packed:
         for sql, rows in zip(_INSERTS, merge(packed), strict=True):
-            if rows:
-                connection.executemany(sql, rows)
+            _insert(connection, sql, rows)
     return [() if isinstance(job, Packed) else job(connection) for job in jobs]
+
+
+def _insert(connection: sqlite3.Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    """All rows, many to a statement.
+
+    A statement lets go of the interpreter while it runs and must win it back from the event loop afterwards: with one
+    for each row that costs more than the writing.
+    """
+    at = 0
+    while at < len(rows):
+        count = next(size for size in _ROWS_AT_ONCE if size <= len(rows) - at)
+        values = [value for row in rows[at : at + count] for value in row]
+        connection.execute(_of_rows(sql, count), values)
+        at += count
+
+
+@functools.cache
+def _of_rows(sql: str, count: int) -> str:
+    """An insert of one row made an insert of ``count`` rows."""
+    head, row, tail = _VALUES.split(sql)
+    return f"{head}VALUES {', '.join([row] * count)}{tail}"
 
 
 def _apply_alone(connection: sqlite3.Connection, job: Job) -> Outcome:

@@ -74,6 +74,35 @@ class Reply(Protocol):
         """
 
 
+class Sink(Protocol):
+    """Takes a reply's reads the moment they arrive. Must neither wait nor raise."""
+
+    def read(self, data: bytes) -> None:
+        """One network read, all of it."""
+
+    def end(self) -> None:
+        """The body is over; nothing follows."""
+
+    def fail(self, failure: ExchangeFailed) -> None:
+        """The exchange broke; nothing follows."""
+
+
+class PushReply(Reply, Protocol):
+    """A reply that can also call a sink with each read, which spares a task wake-up per token.
+
+    A transport need not offer this: who reads a ``Reply`` asks for ``push`` and falls back to ``reads``.
+    """
+
+    def push(self, sink: Sink) -> None:
+        """From here on instead of ``reads``: what is there already at once, then every read as it comes."""
+
+    def pause(self) -> None:
+        """No more reads until ``resume``; the peer is made to wait."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+
 class Transport(Protocol):
     """Moves a request out and a reply in. Raises ``ExchangeFailed``."""
 

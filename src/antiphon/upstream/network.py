@@ -20,7 +20,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
-from antiphon.upstream.door import ExchangeFailed, FailureKind, Headers, Reply, Request
+from antiphon.upstream.door import ExchangeFailed, FailureKind, Headers, Reply, Request, Sink
+from antiphon.upstream.push import Push
 
 #: How long the rest of a finished stream may take to arrive before its connection is given up. Seconds.
 FINISH_SECONDS = 1.0
@@ -167,7 +168,18 @@ def _head(request: Request, place: _Place) -> bytes:
 class NetworkReply:
     """A reply whose body is still coming. It is its own ``reads``."""
 
-    __slots__ = ("_connection", "_loop", "_message", "_payload", "_request", "_since", "_timer", "_used", "status")
+    __slots__ = (
+        "_connection",
+        "_loop",
+        "_message",
+        "_payload",
+        "_push",
+        "_request",
+        "_since",
+        "_timer",
+        "_used",
+        "status",
+    )
 
     def __init__(
         self, connection: aiohttp.connector.Connection, request: Request, used: weakref.WeakSet[ResponseHandler]
@@ -179,6 +191,7 @@ class NetworkReply:
         self._since: float | None = self._loop.time()  # since when we wait for the peer; None while we do not
         self._timer = self._loop.call_later(request.read_seconds, self._watch)
         self._payload: aiohttp.StreamReader | None = None
+        self._push: Push | None = None
         self._message: RawResponseMessage | None = None
         self.status = 0
 
@@ -235,6 +248,39 @@ class NetworkReply:
             raise StopAsyncIteration
         return data
 
+    def push(self, sink: Sink) -> None:
+        """Call the sink with what is here, then with every read in the moment it is parsed."""
+        payload, protocol = self._payload, self._connection.protocol
+        assert payload is not None
+        self._since = self._loop.time()
+        if protocol is None or payload.is_eof():
+            if payload._buffer:
+                sink.read(payload._read_nowait(-1))
+            sink.end()
+            return
+
+        def read(data: bytes) -> None:
+            self._since = self._loop.time()
+            sink.read(data)
+
+        def fail(failure: BaseException) -> None:
+            self._cut()
+            sink.fail(_failed(failure, self._request))
+
+        self._push = Push(protocol, payload, read=read, end=sink.end, fail=fail)
+
+    def pause(self) -> None:
+        """Let the peer wait."""
+        self._since = None
+        if self._connection.protocol is not None:
+            self._connection.protocol.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self._since = self._loop.time()
+        if self._connection.protocol is not None:
+            self._connection.protocol.resume_reading()
+
     async def aclose(self, *, complete: bool = False) -> None:
         """Cuts the connection, unless the body has come to its end: then it has gone back to the pool already.
 
@@ -242,6 +288,8 @@ class NetworkReply:
         """
         if self._payload is not None and self._payload.is_eof():
             return
+        if self._push is not None:
+            self._push.detach()
         if complete and self._connection.protocol is not None:
             self._timer.cancel()
             self._timer = self._loop.call_later(FINISH_SECONDS, self._cut)
@@ -258,6 +306,8 @@ class NetworkReply:
 
     def _cut(self) -> None:
         self._timer.cancel()
+        if self._push is not None:
+            self._push.detach()
         self._connection.close()
 
     def _watch(self) -> None:

@@ -5,13 +5,16 @@ Nothing that arrived whole is lost when the stream breaks: the chunks come first
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextvars
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import msgspec
 
 from antiphon.errors import UpstreamError
 from antiphon.upstream import quirks
-from antiphon.upstream.door import ExchangeFailed, Headers, Reply
+from antiphon.upstream.door import ExchangeFailed, Headers, PushReply, Reply
 from antiphon.upstream.errors import in_stream, scrub
 from antiphon.upstream.sse import EventTooLong, SSEDecoder
 from antiphon.wire.chat import ChatChunk
@@ -32,7 +35,19 @@ class ChatStream:
     end's own) after all chunks that came before it were delivered. ``aclose`` must be called, at whatever point.
     """
 
-    __slots__ = ("_body", "_complete", "_done", "_failure", "_name", "_reads", "_reply", "_secrets", "_size", "_sse")
+    __slots__ = (
+        "_body",
+        "_complete",
+        "_done",
+        "_failure",
+        "_name",
+        "_pump",
+        "_reads",
+        "_reply",
+        "_secrets",
+        "_size",
+        "_sse",
+    )
 
     def __init__(self, reply: Reply, name: str, secrets: Sequence[str] = ()) -> None:
         self._reply = reply
@@ -44,6 +59,7 @@ class ChatStream:
         self._size = 0
         self._complete = False  # [DONE] or a finish reason was seen
         self._done = False  # nothing more to read
+        self._pump: _Pump | None = None
         self._failure: UpstreamError | None = None  # raised after the chunks that came before it
 
     @property
@@ -66,10 +82,38 @@ class ChatStream:
                 chunks = self._read(data)
             if chunks:
                 return chunks
-        failure_, self._failure = self._failure, None
-        if failure_ is not None:
-            raise failure_
+        self._raise_failure()
         raise StopAsyncIteration
+
+    async def pump(self, take: Callable[[list[ChatChunk]], bool]) -> bool:
+        """Call ``take`` with each list of chunks as it arrives, without waking a task where the transport can.
+
+        Returns True when the answer is over, and False when ``take`` said that it has enough for now: call again to go
+        on. Raises as iteration does, and what ``take`` raises.
+        """
+        push = getattr(self._reply, "push", None)
+        if push is None:
+            async for chunks in self:
+                if not take(chunks):
+                    return False
+            return True
+        reply = cast("PushReply", self._reply)
+        if self._pump is None:
+            self._pump = _Pump(self, reply)
+            self._pump.begin(take)
+            reply.push(self._pump)
+        elif self._done:
+            self._raise_failure()
+            return True
+        else:
+            self._pump.begin(take)
+            reply.resume()
+        return await self._pump.over
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     async def aclose(self) -> None:
         """Ends the exchange: cut at once when the answer is not complete, its connection kept when it is."""
@@ -168,3 +212,56 @@ class ChatStream:
         self._done = True
         self._failure = UpstreamError(f"The upstream '{self._name}' {what}", code=_BAD_DATA)
         return []
+
+
+class _Pump:
+    """The sink of one chat stream: reads in, chunks out, in the same breath. See ``ChatStream.pump``."""
+
+    __slots__ = ("_reply", "_stream", "_take", "over")
+
+    def __init__(self, stream: ChatStream, reply: PushReply) -> None:
+        self._stream = stream
+        self._reply = reply
+        self.over: asyncio.Future[bool]
+        self._take: Callable[[list[ChatChunk]], bool]
+
+    def begin(self, take: Callable[[list[ChatChunk]], bool]) -> None:
+        """A new wait for the end. ``take`` runs in the caller's context, whoever calls the sink."""
+        context = contextvars.copy_context()
+        self._take = lambda chunks: context.run(take, chunks)
+        self.over = asyncio.get_running_loop().create_future()
+
+    def read(self, data: bytes) -> None:
+        """One network read."""
+        if not self._stream._done:
+            self._give(self._stream._read(data))
+
+    def end(self) -> None:
+        """The body is over."""
+        if not self._stream._done:
+            self._give(self._stream._end())
+
+    def fail(self, failure: ExchangeFailed) -> None:
+        """The exchange broke."""
+        if not self._stream._done:
+            self._give(self._stream._broken(failure))
+
+    def _give(self, chunks: list[ChatChunk]) -> None:
+        stream, over = self._stream, self.over
+        try:
+            more = self._take(chunks) if chunks else True
+        except BaseException as failure:  # noqa: BLE001 - raised again in the task that waits for the end
+            stream._done = True
+            if not over.done():
+                over.set_exception(failure)
+            return
+        if over.done():  # paused, or nobody waits any more; the next call will find how it ended
+            return
+        if stream._failure is not None:
+            failed, stream._failure = stream._failure, None
+            over.set_exception(failed)
+        elif stream._done:
+            over.set_result(True)
+        elif not more:
+            self._reply.pause()
+            over.set_result(False)

@@ -18,7 +18,7 @@ class FunctionDelta(msgspec.Struct, gc=False):
     """The growing call: a name, once, and arguments in pieces."""
 
     name: str | None = None
-    arguments: str | dict[str, Any] | list[Any] | None = None
+    arguments: str | None = None
 
 
 class ToolCallDelta(msgspec.Struct):
@@ -39,7 +39,7 @@ class ChunkLogprobs(msgspec.Struct):
 class Delta(msgspec.Struct):
     """What this chunk adds to the message."""
 
-    content: str | list[dict[str, Any]] | None = None
+    content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None

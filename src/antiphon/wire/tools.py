@@ -115,13 +115,22 @@ class AllowedTools(msgspec.Struct, frozen=True, kw_only=True):
 ToolChoice = Literal["none", "auto", "required"] | ToolRef | AllowedTools
 
 
+_WORDS: dict[str, Literal["none", "auto", "required"]] = {"none": "none", "auto": "auto", "required": "required"}
+
+
 def read_tool_choice(choice: str | dict[str, Any] | None, where: str = "tool_choice") -> ToolChoice:
     """The typed view; null and absent are ``auto``. Raises InvalidRequest."""
     if choice is None:
         return "auto"
     if not isinstance(choice, dict):
-        word: Literal["none", "auto", "required"] = convert(choice, Literal["none", "auto", "required"], where)
-        return word
+        # Not msgspec: it would prepare the bare Literal anew at every use.
+        if word := _WORDS.get(choice):
+            return word
+        raise InvalidRequest(
+            f"Invalid value for '{where}': expected 'none', 'auto', 'required' or an object, got {describe(choice)}.",
+            param=where,
+            code="invalid_value",
+        )
     if choice.get("type") == "allowed_tools":
         inner = choice.get("allowed_tools")
         allowed: AllowedTools = convert(inner if isinstance(inner, dict) else choice, AllowedTools, where)

@@ -71,7 +71,7 @@ def _create() -> Json:
     )
     operation["parameters"] = [_DIALECT]
     operation["requestBody"] = _body("CreateResponse")
-    _add_events(operation)
+    _add_events(operation, "ResponseEvent")
     operation["responses"]["200"]["headers"]["antiphon-unserved-tools"] = {
         "description": "Tools of the request that nobody here can run; they were not offered to the model.",
         "schema": {"type": "string"},
@@ -105,7 +105,7 @@ def _retrieve() -> Json:
         _parameter("include_obfuscation", "query", "Accepted; padding is never sent.", {"type": "boolean"}),
         _INCLUDE,
     ]
-    return _add_events(operation)
+    return _add_events(operation, "ResponseEvent")
 
 
 def _delete() -> Json:
@@ -138,7 +138,7 @@ def _passed(operation_id: str, summary: str, answer: str, *, streams: bool) -> J
         "`model` is read, and rewritten where the back end knows it by another name."
     )
     operation["requestBody"] = _body(f"Create{answer}")
-    return _add_events(operation) if streams else operation
+    return _add_events(operation, "ChunkEvent") if streams else operation
 
 
 def _model() -> Json:
@@ -164,11 +164,9 @@ def _body(schema: str) -> Json:
     return {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
 
 
-def _add_events(operation: Json) -> Json:
+def _add_events(operation: Json, event: str) -> Json:
+    """The reply as a stream, each event of which fits this schema."""
     operation["responses"]["200"]["content"]["text/event-stream"] = {
-        "schema": {
-            "type": "string",
-            "description": "One JSON object in the `data:` of each event; `data: [DONE]` at the end.",
-        }
+        "schema": {"$ref": f"#/components/schemas/{event}"}
     }
     return operation

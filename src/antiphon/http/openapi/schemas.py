@@ -96,6 +96,11 @@ def components() -> Json:
     read = _renamed(read, "Parameters", "CreateResponse")
     _narrow(read)
     schemas = {**read, **written, **passed.schemas(), "Document": {"type": "object", "title": "Document"}}
+    schemas["ResponseEvent"] = _event(
+        "One event; its `event:` line is equal to its `type`, and `sequence_number` counts from 0 without a gap.",
+        {"type": {"type": "string"}, "sequence_number": {"type": "integer", "minimum": 0}},
+    )
+    schemas["ChunkEvent"] = _event("A piece of the answer, or the `error` that ended it.", {})
     request_id = {"description": "Id of this request, as it stands in the log.", "schema": {"type": "string"}}
     return {
         "schemas": dict(sorted(schemas.items())),
@@ -132,6 +137,7 @@ def _complete(written: dict[str, Json]) -> None:
 def _narrow(read: dict[str, Json]) -> None:
     """What the structs let pass and is refused all the same, and the short forms that are accepted."""
     create = read["CreateResponse"]["properties"]
+    create["model"] = {"type": "string", "minLength": 1, "description": "Chooses the back end."}
     create["input"] = {"anyOf": [{"type": "string"}, {"type": "array", "items": _ref("InputItem")}, _NULL]}
     create["background"] = {"enum": [False, None], "description": "Background runs are not available."}
     for name in ("conversation", "prompt", "moderation"):
@@ -153,6 +159,11 @@ def _narrow(read: dict[str, Json]) -> None:
         "not": {"anyOf": [{"required": ["role"]}, {"required": ["content"]}]},
     }
     read["CountInputTokens"] = _counted(read["CreateResponse"])
+    read["CreateResponse"]["anyOf"] = [_given("input"), _given("previous_response_id")]
+
+
+def _given(name: str) -> Json:
+    return {"required": [name], "properties": {name: {"not": _NULL}}}
 
 
 def _input_item() -> Json:
@@ -182,6 +193,24 @@ def _counted(create: Json) -> Json:
     fields = {name: schema for name, schema in create["properties"].items() if name in _COUNTED}
     fields["personality"] = {"type": ["string", "null"], "maxLength": 64, "description": "Accepted; not counted."}
     return {**create, "title": "CountInputTokens", "description": "A request to be counted.", "properties": fields}
+
+
+def _event(says: str, properties: Json) -> Json:
+    """An event of a stream, by its lines; the last one's data is ``[DONE]``."""
+    data = {"type": "object", "properties": properties, "required": list(properties)}
+    return {
+        "type": "object",
+        "description": says,
+        "properties": {
+            "event": {"type": "string"},
+            "data": {
+                "anyOf": [
+                    {"const": "[DONE]"},
+                    {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
+                ]
+            },
+        },
+    }
 
 
 def _ref(name: str) -> Json:

@@ -1,0 +1,117 @@
+"""Servers of one test alone: any configuration, any HTTP implementation, and a look inside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from antiphon.config import Config, UpstreamConfig
+from tests.server import Server
+from tests.upstreams import PATIENCE, FakeBackend
+
+
+_RUN = "Run._live"
+_WORK = frozenset({_RUN, "RequestResponseCycle.run_asgi"})
+
+
+class Host(Server):
+    """A server whose event loop can be looked at. ``http`` names another of uvicorn's HTTP implementations."""
+
+    def __init__(self, config: Config, *, environ: Mapping[str, str] | None = None, http: str | None = None) -> None:
+        super().__init__(config, environ=environ)
+        settings: Any = self._uvicorn.config
+        app = settings.app
+
+        async def noting_its_loop(scope: Any, receive: Any, send: Any) -> None:
+            self._loop = asyncio.get_running_loop()
+            await app(scope, receive, send)
+
+        settings.app = noting_its_loop
+        if http is not None:
+            settings.http = http
+
+    def inside(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What a coroutine gives inside the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    def tasks(self) -> list[str]:
+        """What is under way in the loop, by the name of its coroutine."""
+
+        async def names() -> list[str]:
+            return sorted(_name(task) for task in asyncio.all_tasks() - {asyncio.current_task()})
+
+        found: list[str] = self.inside(names())
+        return found
+
+    def idle(self) -> None:
+        """Waits until no run and no request is under way."""
+
+        async def done() -> None:
+            while busy := [task for task in asyncio.all_tasks() if _name(task) in _WORK]:
+                await asyncio.wait(busy)
+
+        self.inside(done())
+
+    def has_told(self, kind: str) -> None:
+        """Waits until the one run that is going on has an event of this type in its log."""
+
+        async def told() -> None:
+            (task,) = [task for task in asyncio.all_tasks() if _name(task) == _RUN]
+            run = task.get_coro().cr_frame.f_locals["self"]  # type: ignore[union-attr]  # it is a coroutine, not done
+            async for batch in run.journal.follow():
+                if any(entry.type == kind for entry in batch):
+                    return
+
+        self.inside(told())
+
+    @property
+    def data_dir(self) -> Path:
+        """Where it keeps everything."""
+        return Path(self.config.storage.data_dir)
+
+
+class Hosts:
+    """Makes hosts before the same back end."""
+
+    def __init__(self, backend: FakeBackend, folder: Path) -> None:
+        self._backend = backend
+        self._folder = folder
+        self._running: list[Host] = []
+
+    def __call__(
+        self,
+        *,
+        upstream: Mapping[str, Any] = {},  # noqa: B006 - never changed
+        environ: Mapping[str, str] | None = None,
+        http: str | None = None,
+        **tables: Mapping[str, Any],
+    ) -> Host:
+        """A running host with these settings."""
+        config = Config(upstreams={"local": UpstreamConfig(**{"url": self._backend.url, **upstream})}, discover=False)
+        storage = {"data_dir": str(self._folder / "data"), **tables.pop("storage", {})}
+        for table, settings in {"storage": storage, **tables}.items():
+            inner = msgspec.structs.replace(getattr(config, table), **settings)
+            config = msgspec.structs.replace(config, **{table: inner})
+        host = Host(config, environ=environ, http=http)
+        self._running.append(host)
+        host.start()
+        return host
+
+    def stop(self) -> None:
+        """All of them."""
+        for host in self._running:
+            host.stop()
+
+
+def open_files() -> int:
+    """File descriptors of this process, sockets included."""
+    return int(psutil.Process().num_fds())
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "?")
