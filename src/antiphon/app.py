@@ -140,7 +140,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> None:
 
 def _routes(config: Config, service: Service, router: Router) -> list[Route]:
     responses = Responses(service, config)
-    passthrough, models = Passthrough(router), Models(router)
+    passthrough, models = Passthrough(router, stall_seconds=config.responses.reader_stall_seconds), Models(router)
     table: list[tuple[str, str, Handler]] = [
         ("POST", "/v1/responses", responses.create),
         ("POST", "/v1/responses/input_tokens", responses.input_tokens),

@@ -14,7 +14,6 @@ from antiphon.config import Config, UpstreamConfig
 from tests.server import Server
 from tests.upstreams import PATIENCE, FakeBackend
 
-
 _RUN = "Run._live"
 _WORK = frozenset({_RUN, "RequestResponseCycle.run_asgi"})
 
@@ -86,7 +85,7 @@ class Hosts:
     def __call__(
         self,
         *,
-        upstream: Mapping[str, Any] = {},  # noqa: B006 - never changed
+        upstream: Mapping[str, Any] = {},
         environ: Mapping[str, str] | None = None,
         http: str | None = None,
         **tables: Mapping[str, Any],

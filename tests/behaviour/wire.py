@@ -30,6 +30,8 @@ class Caller:
         self._socket.settimeout(PATIENCE)
         self._socket.connect((place.hostname, place.port))
         self._file = self._socket.makefile("rb")
+        self._frames = self._blocks()
+        self._events = self._parsed()
         self.status = 0
         self.headers: dict[str, str] = {}
 
@@ -59,7 +61,14 @@ class Caller:
         return self.status
 
     def frames(self) -> Iterator[bytes]:
-        """The blocks of the stream, comments and ``[DONE]`` included, as they come."""
+        """The blocks of the stream, comments and ``[DONE]`` included, as they come; each once."""
+        return self._frames
+
+    def events(self) -> Iterator[Json]:
+        """The events, until ``[DONE]``, which must be the last; each once."""
+        return self._events
+
+    def _blocks(self) -> Iterator[bytes]:
         if not self.status:
             self.head()
         assert self.status == 200, self.status
@@ -70,10 +79,9 @@ class Caller:
             yield from whole
         assert not text, "the stream ended inside an event"
 
-    def events(self) -> Iterator[Json]:
-        """The events, until ``[DONE]``, which must be the last."""
+    def _parsed(self) -> Iterator[Json]:
         done = False
-        for frame in self.frames():
+        for frame in self._frames:
             assert not done, "nothing follows [DONE]"
             if frame == b"data: [DONE]":
                 done = True

@@ -6,11 +6,12 @@ import re
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bench.load import Checker, Job, request_bytes
 from bench.script import Script, parse
 from bench.upstream import completion, writes
-from hypothesis import given
-from hypothesis import strategies as st
 
 scripts = st.builds(Script, st.integers(1, 40), st.integers(1, 999), st.booleans())
 

@@ -6,11 +6,11 @@ import statistics
 from pathlib import Path
 
 import pytest
-from bench.report import Compare, Line, Report
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import report, stats
+from bench.report import Compare, Line, Report
 
 numbers = st.floats(0.001, 1e6)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
+import bench
+from bench import fleet
 from bench.__main__ import arguments, main, sizes
 from bench.fleet import BenchError, Helper, Load
 from bench.load import Job
 from bench.report import Report
 from bench.script import Script
-
-import bench
-from bench import fleet
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark needs Linux clocks and timers")
 

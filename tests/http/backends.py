@@ -1,11 +1,16 @@
-"""A back end in a thread, whose whole behaviour is a coroutine that the test gives it."""
+"""A back end in a thread, whose whole behaviour is a coroutine that the test gives it; and a server before it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
+import pytest
+
+from antiphon.config import Config, StorageConfig, UpstreamConfig
+from tests.server import Server
 from tests.upstream.loopback import Peer, serving
 from tests.upstreams import PATIENCE
 
@@ -79,3 +84,59 @@ class Backend:
     async def _watch(self, peer: Peer) -> None:
         await peer.gone()
         self.gone.set()
+
+
+KEY = "sk-ours-0123456789"
+CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+CHUNK = (
+    b'{"id":"c","object":"chat.completion.chunk","created":1,"model":"m",'
+    b'"choices":[{"index":0,"delta":{"content":"%b"}}]}'
+)
+COMPLETION = (
+    b'{"id":"c","object":"chat.completion","created":1,"model":"m", "choices":[{"index":0,"finish_reason":"stop",'
+    b'"message":{"role":"assistant","content":"yes"}}],"x":1.50}'
+)
+
+
+@pytest.fixture(scope="module")
+def back() -> Iterator[Backend]:
+    """The back end ``local`` of this module's server."""
+    with Backend() as backend:
+        yield backend
+
+
+@pytest.fixture(scope="module")
+def module_server(back: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with one back end, which needs a key, and the demo model."""
+    local = UpstreamConfig(url=back.url, key=KEY, read_seconds=0.5)
+    folder = str(tmp_path_factory.mktemp("data"))
+    server = Server(Config(upstreams={"local": local}, discover=False, storage=StorageConfig(data_dir=folder)))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def backend(back: Backend) -> Backend:
+    """The back end, with nothing scripted."""
+    back.reset()
+    return back
+
+
+@pytest.fixture
+def server(module_server: Server, backend: Backend) -> Server:
+    """The server."""
+    return module_server
+
+
+def event(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
+
+
+def answering(body: bytes, status: str = "200 OK", more: str = "") -> Handler:
+    """A back end with one JSON answer."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.answer(body, status, more)
+
+    return handler

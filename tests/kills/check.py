@@ -117,7 +117,7 @@ WHERE r.created_at >= {since} AND i.direction = 'out' ORDER BY i.response_id, i.
 async def expect_whole_rows(url: str, since: int = 0) -> int:
     """No row without its response, and each response since then has all of its rows; how many responses there are."""
     for table in _TABLES:
-        owned = f"SELECT 1 FROM responses r WHERE r.owner = t.owner AND r.id = t.response_id"
+        owned = "SELECT 1 FROM responses r WHERE r.owner = t.owner AND r.id = t.response_id"
         orphans = await query(url, f"SELECT count(*) FROM {table} t WHERE NOT EXISTS ({owned})")
         assert orphans == [(0,)], f"{table} has rows without a response"
     logs: dict[str, list[tuple[int, int, bytes]]] = {}

@@ -7,7 +7,6 @@ import json
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 from antiphon.wire.canonical import canonical, canonical_key
 from tests.recordings.tape import Json, Recording
@@ -17,13 +16,11 @@ SCOPE = "x-recording-scope"
 
 
 class RecordedBackend:
-    """``with RecordedBackend(recordings) as backend``: serves them at ``backend.url``; ``served`` are the names used."""
+    """``with RecordedBackend(recordings) as backend``: serves them at ``backend.url``; ``served`` what it answered with."""
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
-        self._by_key: dict[tuple[str, str], list[Recording]] = {}
         self._all = list(recordings)
-        for recording in recordings:
-            self._by_key.setdefault((recording.scope, recording.key), []).append(recording)
+        self._by_key = {(one.scope, one.key): one for one in recordings}
         self.served: list[Recording] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -39,14 +36,8 @@ class RecordedBackend:
         self._server.server_close()
 
     def find(self, scope: str, request: Json) -> Recording | None:
-        """The recording of this request in this conversation.
-
-        One run may have been recorded more than once, and then the model's words differ: the one that goes on from the
-        very calls of this request is meant, not another that is merely equal under renaming.
-        """
-        fitting = self._by_key.get((scope, canonical_key(request)), [])
-        ids = _call_ids(request)
-        return next((one for one in fitting if _call_ids(one.request) == ids), fitting[0] if fitting else None)
+        """The recording of this request in this conversation."""
+        return self._by_key.get((scope, canonical_key(request)))
 
     def difference(self, scope: str, request: Json) -> str:
         """How the request differs from the nearest recording, line by line."""
@@ -62,10 +53,6 @@ class RecordedBackend:
 
 def _lines(request: Json) -> list[str]:
     return json.dumps(canonical(request), indent=1, sort_keys=True, ensure_ascii=False).splitlines()
-
-
-def _call_ids(request: Json) -> list[Any]:
-    return [call.get("id") for message in request["messages"] for call in message.get("tool_calls") or ()]
 
 
 def _handler(backend: RecordedBackend) -> type[BaseHTTPRequestHandler]:

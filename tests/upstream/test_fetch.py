@@ -309,9 +309,15 @@ class Moved:
 
 
 async def test_a_file_that_says_it_is_too_long(door: Door) -> None:
-    """A length over the limit is refused before the body is read."""
-    async with serving(file(b"x" * 2000)) as url:
-        message = await refusal(Fetcher(door, allow_private=True, max_bytes=1000), f"{url}?{SECRET}")
+    """A length over the limit is refused without waiting for the body."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1001\r\n\r\n")
+        await peer.gone()
+
+    async with serving(handler) as url:
+        message = await refusal(Fetcher(door, allow_private=True, max_bytes=1000, seconds=5), f"{url}?{SECRET}")
     assert "longer than 1000 bytes" in message
 
 

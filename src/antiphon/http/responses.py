@@ -61,10 +61,11 @@ class Responses:
     async def retrieve(self, exchange: Exchange) -> None:
         """``GET /v1/responses/{id}``: the Response, or its events again with ``?stream=true``."""
         response_id = exchange.path("response_id")
+        after = exchange.query_int("starting_after", -1, low=-1, high=2**53)
+        exchange.query_flag("include_obfuscation")  # padding is never sent; a wrong value is still told
         if not exchange.query_flag("stream"):
             await exchange.json(await self._service.retrieve(exchange.owner, response_id))
             return
-        after = exchange.query_int("starting_after", -1, low=-1, high=2**53)
         log = await self._service.follow(exchange.owner, response_id)
         async with exchange.peer() as peer:
             if isinstance(log, Journal):

@@ -10,7 +10,7 @@ import msgspec
 
 from antiphon import ambient
 from antiphon.config import ResponsesConfig, UpstreamConfig
-from antiphon.errors import InvalidRequest
+from antiphon.errors import APIError, InvalidRequest
 from antiphon.responses import echo, history, prompt
 from antiphon.responses.run import ClientHeaders, Plan
 from antiphon.responses.schema import SchemaCheck
@@ -32,6 +32,9 @@ _encode = msgspec.json.Encoder().encode
 
 #: Characters that stand for a token where only a rough guess is needed: how much to drop, never what to bill.
 _CHARACTERS_PER_TOKEN = 3
+
+#: Linked files of one request.
+_MAX_FILES = 16
 
 #: Items that bring tools along.
 _ADD_TOOLS = frozenset({"additional_tools", "tool_search_output"})
@@ -125,8 +128,7 @@ class Planner:
             items = prompt.resolve(items, await history.find(self._store, owner, wanted, before))
         urls = prompt.file_urls(items)
         if urls:
-            fetched = await asyncio.gather(*(self._file(url, items) for url in urls))
-            items = prompt.inline_files(items, dict(zip(urls, fetched, strict=True)))
+            items = prompt.inline_files(items, await self._fetched(urls, items))
         return before, items
 
     async def _file(self, url: str, items: Sequence[ItemDict]) -> str:
@@ -135,6 +137,21 @@ class Planner:
             return await self._fetch(url)
         except InvalidRequest as failure:
             raise InvalidRequest(failure.message, param=_part_of(url, items), code=failure.code) from failure
+
+    async def _fetched(self, urls: Sequence[str], items: Sequence[ItemDict]) -> dict[str, str]:
+        """The files of these URLs, all fetched together; the first that fails stops the others."""
+        if len(urls) > _MAX_FILES:
+            raise InvalidRequest(
+                f"The input links {len(urls)} files; at most {_MAX_FILES} are fetched for one request.",
+                param="input",
+                code="too_many_files",
+            )
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {url: group.create_task(self._file(url, items)) for url in urls}
+        except* APIError as failures:
+            raise _first(failures) from failures
+        return {url: task.result() for url, task in tasks.items()}
 
     def _render(
         self, request: CreateResponse, route: Route, before: list[ItemDict], items: list[ItemDict], owner: Owner
@@ -199,6 +216,12 @@ def _part_of(url: str, items: Sequence[ItemDict]) -> str:
                 if isinstance(part, dict) and part.get("file_url") == url:
                     return f"input[{n}].{key}[{k}].file_url"
     return "input"
+
+
+def _first(failures: BaseExceptionGroup[APIError]) -> APIError:
+    """One of them: a client is told of one failure at a time."""
+    failure = failures.exceptions[0]
+    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 def _stored_request(request: CreateResponse) -> bytes:

@@ -109,10 +109,7 @@ class Run:
         return self._task
 
     async def opened(self) -> None:
-        """Until the first events are published. Raises what the upstream refused with before that.
-
-        A run that was stopped before has an empty journal, which has ended.
-        """
+        """Until the first events are published. Raises what the upstream refused with before that."""
         await self._opened
 
     async def finished(self) -> None:
@@ -249,6 +246,7 @@ class Run:
 
     async def _stopped(self) -> None:
         if not self._begun:
+            self._refuse(Unavailable("The run was stopped before it began.", headers={"retry-after": "1"}))
             return
         self._close_items()
         if self._store is not None:
@@ -256,11 +254,16 @@ class Run:
 
     async def _fail(self, failure: APIError) -> None:
         if not self._begun:
-            self._opened.set_exception(failure)
-            self._opened.exception()  # whoever waited may have gone: then nobody is left to tell
+            self._refuse(failure)
             return
         self._close_items()
         await self._conclude(lifecycle.failed(self._now(), failure, usage=self._usage))
+
+    def _refuse(self, failure: APIError) -> None:
+        """Nothing was told yet: who waits for the opening gets the failure itself."""
+        if not self._opened.done():
+            self._opened.set_exception(failure)
+            self._opened.exception()  # whoever waited may have gone: then nobody is left to tell
 
     def _close_items(self) -> None:
         """What was open when the stream broke is closed as incomplete."""
@@ -294,8 +297,7 @@ class Run:
         if self._timer is not None:
             self._timer.cancel()
         self.journal.end()
-        if not self._opened.done():
-            self._opened.set_result(None)
+        self._opened.cancel()
 
     def _finished(self, last: Sequence[AnyEvent], entries: Sequence[Entry]) -> Finished:
         """What one commit writes. The Response is the terminal event's own."""
@@ -330,7 +332,8 @@ class Run:
         if self._timer is not None:
             self._timer.cancel()
         self._emit(lifecycle.opening(self.plan.response))
-        self._opened.set_result(None)
+        if not self._opened.done():  # who waited may have been cancelled
+            self._opened.set_result(None)
 
     def _emit(self, batch: Sequence[AnyEvent]) -> None:
         if not batch:

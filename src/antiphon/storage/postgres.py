@@ -25,6 +25,9 @@ CONNECTIONS = 10
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0
 
+#: How often a response whose group lost its connection is tried again before the store counts as gone.
+ATTEMPTS = 3
+
 #: Two servers that start together on an empty or an old database take turns by this number ("antiphon" in ASCII).
 _START_LOCK = 0x616E746970686F6E
 
@@ -91,8 +94,7 @@ class PostgresDatabase:
                     yield connection
                 except _PASSING as error:
                     if not isinstance(error, _WRONG):
-                        # It may be dead without knowing it yet, and the next one must not get it.
-                        connection.terminate()
+                        _discard(connection)
                     raise
         except (*_PASSING, *_WRONG, asyncpg.PostgresError) as error:
             raise refusal(error) from error
@@ -111,25 +113,34 @@ class PostgresDatabase:
 
     async def _write_each(self, group: Sequence[Packed], *, uncertain: bool) -> Sequence[BaseException | None]:
         outcomes: list[BaseException | None] = []
-        gone: APIError | None = None
         for packed in group:
-            # Once there is no server, asking it again for each of the others would keep them all waiting.
-            outcome = gone or await self._write_alone(packed, uncertain=uncertain)
-            if isinstance(outcome, Unavailable):
-                gone = outcome
+            outcome = await self._write_alone(packed, uncertain=uncertain)
             outcomes.append(outcome)
+            if isinstance(outcome, Unavailable):
+                # There is no server; asking it again for each of the others would keep them all waiting.
+                return [*outcomes, *([outcome] * (len(group) - len(outcomes)))]
         return outcomes
 
     async def _write_alone(self, packed: Packed, *, uncertain: bool) -> APIError | None:
-        try:
+        """What became of it; ``uncertain`` when an attempt before may have written it."""
+        gone: APIError | None = None
+        for _ in range(ATTEMPTS):
             try:
-                await self._insert(packed)
-            except Conflict:
-                if not (uncertain and await self._is_there(packed)):
-                    raise
-        except APIError as error:
-            return error
-        return None
+                await self._insert_once(packed, uncertain=uncertain)
+            except Unavailable as error:
+                gone, uncertain = error, True
+            except APIError as error:
+                return error
+            else:
+                return None
+        return gone
+
+    async def _insert_once(self, packed: Packed, *, uncertain: bool) -> None:
+        try:
+            await self._insert(packed)
+        except Conflict:
+            if not (uncertain and await self._is_there(packed)):
+                raise
 
     async def _is_there(self, packed: Packed) -> bool:
         (row,) = packed.responses
@@ -153,6 +164,15 @@ def refusal(error: BaseException) -> APIError:
     if isinstance(error, _PASSING):
         return Unavailable("The store does not answer.")
     return InternalError("The store failed.")
+
+
+def _discard(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+    """It may be dead without knowing it yet, and the next one must not get it."""
+    try:
+        connection.terminate()
+    except asyncpg.InterfaceError:
+        # It did know, and the pool has taken it back already.
+        pass
 
 
 async def _leave(_connection: object) -> None:

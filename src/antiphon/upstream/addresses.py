@@ -1,6 +1,6 @@
 """Which IP addresses this server may connect to because a client told it to. Pure.
 
-An address that carries an IPv4 address in itself (mapped, compatible, 6to4, NAT64) is judged by that one. Machines that
+An address that carries an IPv4 address in itself (mapped, 6to4, NAT64) is judged by that one. Machines that
 hand out credentials to whoever asks from inside (metadata services) are never reached, whatever is allowed.
 """
 
@@ -25,7 +25,6 @@ _METADATA = frozenset(
 )
 #: IPv6 networks whose last 32 bits are the IPv4 address that a gateway connects to.
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-_COMPATIBLE = IPv6Network("::/96")
 _UNICAST = IPv6Network("2000::/3")
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 #: Not for the public, although older tables of the standard library let them pass.
@@ -60,8 +59,6 @@ def _innermost(address: _Address) -> _Address:
         return inner
     if any(address in network for network in _NAT64):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
-    if address in _COMPATIBLE and int(address) > 0xFFFF:  # the lowest are :: and ::1, which are IPv6's own
-        return IPv4Address(int(address))
     return address
 
 

@@ -141,7 +141,7 @@ class CreateResponse(Parameters, kw_only=True):
 
 _FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(Parameters))
 _OURS = frozenset(("", " "))
-_COUNTED = frozenset(
+COUNTED = frozenset(
     (
         "conversation",
         "input",
@@ -183,7 +183,7 @@ def parse_input_tokens(body: bytes) -> CreateResponse:
             param="personality",
             code="invalid_type",
         )
-    counted = {key: value for key, value in tree.items() if key in _COUNTED}
+    counted = {key: value for key, value in tree.items() if key in COUNTED}
     if counted.get("model") is None:
         counted["model"] = ""
     return read_create(counted)

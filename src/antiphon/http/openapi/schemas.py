@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from antiphon.http.openapi import passed
 from antiphon.wire import inputs, items, response
-from antiphon.wire.requests import _COUNTED, Parameters
+from antiphon.wire.requests import COUNTED, Parameters
 from antiphon.wire.response import Response
 
 Json = dict[str, Any]
@@ -190,7 +190,7 @@ def _untyped(message: Json, says: str) -> Json:
 
 def _counted(create: Json) -> Json:
     """Of a request, what shapes the context."""
-    fields = {name: schema for name, schema in create["properties"].items() if name in _COUNTED}
+    fields = {name: schema for name, schema in create["properties"].items() if name in COUNTED}
     fields["personality"] = {"type": ["string", "null"], "maxLength": 64, "description": "Accepted; not counted."}
     return {**create, "title": "CountInputTokens", "description": "A request to be counted.", "properties": fields}
 
