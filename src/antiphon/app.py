@@ -105,7 +105,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> None:
 
     from antiphon.http.protocol import AntiphonHttpProtocol
 
-    log_to_stderr(config.server.log_level, access=config.server.access_log)
+    log_to_stderr(config.server.log_level, access_log=config.server.access_log)
     try:
         sock = _listen(config.server.host, config.server.port)
         own = [(config.server.host, sock.getsockname()[1])]

@@ -261,6 +261,16 @@ def test_failure_after_the_beginning(server: Server, client: openai.OpenAI, back
     assert failed["output"][0]["content"][0]["text"] == "half"
 
 
+@covers("event:error", "event:response.failed")
+def test_failure_before_the_first_token(server: Server, backend: FakeBackend) -> None:
+    """Nothing was open, so nothing is closed; the body is whole, and its connection serves the next request."""
+    for _ in range(3):
+        backend.answer(Break())
+        events = server.events({"model": "m", "input": "hi"})
+        assert [event["type"] for event in events] == [*OPENING, "error", "response.failed"]
+        assert events[-1]["response"]["output"] == []
+
+
 @covers("event:response.failed")
 def test_failure_in_the_stream_of_the_back_end(client: openai.OpenAI, backend: FakeBackend) -> None:
     """An error object in the middle keeps its words; without ``stream`` the Response says the same."""

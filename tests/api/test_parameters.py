@@ -135,7 +135,7 @@ def test_parallel_tool_calls(client: openai.OpenAI, backend: FakeBackend) -> Non
     assert backend.last["parallel_tool_calls"] is False
     assert dump(ask(client, tools=[FUNCTION]))["parallel_tool_calls"] is True
     assert backend.last["parallel_tool_calls"] is True
-    assert ask(client, parallel_tool_calls=False).parallel_tool_calls is False
+    assert dump(ask(client, parallel_tool_calls=False))["parallel_tool_calls"] is False
     assert "parallel_tool_calls" not in backend.last
 
 

@@ -60,13 +60,33 @@ class Host(Server):
         """Waits until the one run that is going on has an event of this type in its log."""
 
         async def told() -> None:
-            (task,) = [task for task in asyncio.all_tasks() if _name(task) == _RUN]
-            run = task.get_coro().cr_frame.f_locals["self"]  # type: ignore[union-attr]  # it is a coroutine, not done
-            async for batch in run.journal.follow():
+            async for batch in _journal().follow():
                 if any(entry.type == kind for entry in batch):
                     return
 
         self.inside(told())
+
+    def holds(self) -> None:
+        """Waits until the one run that is going on is held by its reader."""
+
+        async def held() -> None:
+            while not _journal().held:
+                await asyncio.sleep(0.001)  # a held journal tells nobody
+
+        self.inside(held())
+
+    def has_lost_its_client(self, *, abandoned: bool = False) -> None:
+        """Waits until every connection of a client but our own is closed; ``abandoned``: until no request is answered.
+
+        A server that does not show its transport cannot be told to break a connection at once.
+        """
+
+        async def lost() -> None:
+            state = self._uvicorn.server_state
+            while state.tasks if abandoned else len(state.connections) > 1:
+                await asyncio.sleep(0.001)  # a connection's end is nowhere to be awaited
+
+        self.inside(lost())
 
     @property
     def data_dir(self) -> Path:
@@ -114,3 +134,9 @@ def open_files() -> int:
 
 def _name(task: asyncio.Task[Any]) -> str:
     return getattr(task.get_coro(), "__qualname__", "?")
+
+
+def _journal() -> Any:
+    """The log of the one run that is going on in this loop."""
+    (task,) = [task for task in asyncio.all_tasks() if _name(task) == _RUN]
+    return task.get_coro().cr_frame.f_locals["self"].journal  # type: ignore[union-attr]  # it is a coroutine, not done

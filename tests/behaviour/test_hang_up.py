@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from tests.behaviour.hosts import Hosts, open_files
 from tests.behaviour.wire import Caller, hang_up
 from tests.responses import grammar
 from tests.server import Server, Servers
-from tests.upstreams import FakeBackend, Gate, call_piece, delta, text, usage
+from tests.upstreams import PATIENCE, FakeBackend, Gate, call_piece, delta, text, usage
 
 SOON = {"status_wait_seconds": 0.05}
 
@@ -101,16 +102,24 @@ def test_before_the_status_line(hosts: Hosts, backend: FakeBackend, streamed: bo
     assert stored_ids(server) == []
 
 
-def test_while_the_request_is_still_being_prepared(hosts: Hosts, backend: FakeBackend) -> None:
-    """A client that goes before the model is asked leaves nothing behind, and no run that waits forever."""
-    server = hosts(upstream={"models": ()})
-    gate = Gate()
-    backend.answer(*text("never"), before=gate)
-    for reset in (True, False):
-        caller = Caller(server.root).create(stream=True)
-        caller.reset() if reset else caller.close()
+@pytest.mark.parametrize("streamed", [True, False])
+def test_while_the_request_is_being_prepared(hosts: Hosts, backend: FakeBackend, streamed: bool) -> None:
+    """A client that goes before the model is asked leaves no run that waits forever, and no call to the model."""
+    server = hosts()
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.settimeout(PATIENCE)
+        url = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/notes.txt"
+        content = [{"type": "input_file", "file_url": url}]
+        caller = Caller(server.root).create(stream=streamed, input=[{"role": "user", "content": content}])
+        fetching, _ = elsewhere.accept()
+        with fetching:
+            fetching.recv(4096)
+            caller.reset()
+            server.has_lost_its_client()
+            fetching.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nnotes")
     server.idle()
-    assert [task for task in server.tasks() if "Run" in task] == []
+    assert backend.calls == []
+    assert stored_ids(server) == []
 
 
 @pytest.mark.parametrize("streamed", [True, False])

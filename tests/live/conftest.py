@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.live.rawhttp import Connection
+from tests.live.rawhttp import Connection, connected
 from tests.server import Server, backend, client, fake_backend, server, servers
 
 __all__ = ["backend", "client", "fake_backend", "server", "servers"]
@@ -21,6 +21,5 @@ def port(server: Server) -> int:
 @pytest.fixture
 async def connection(port: int) -> AsyncIterator[Connection]:
     """A raw connection to it."""
-    connection = await Connection.open(port)
-    yield connection
-    await connection.close()
+    async with connected(port) as connection:
+        yield connection

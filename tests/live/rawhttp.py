@@ -7,8 +7,10 @@ far, that of a chunk which never became whole included.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 #: How long anything may take that ought to happen at once. Seconds.
@@ -133,6 +135,16 @@ class Connection:
             await self._writer.wait_closed()
         except ConnectionError:
             pass  # it was broken already
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int) -> AsyncIterator[Connection]:
+    """A connection for as long as the block takes."""
+    connection = await Connection.open(port)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 def sse(data: bytes) -> list[bytes]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.live.rawhttp import Connection, payload, sse
+from tests.live.rawhttp import Connection, connected, payload, sse
 from tests.live.streams import DONE, RICH, event, normal, request, streamed, told
 from tests.server import Server
 from tests.upstreams import Break, FakeBackend
@@ -62,12 +62,11 @@ async def test_cut_after_each_chunk(backend: FakeBackend, connection: Connection
 @given(at=st.integers(1, len(ANSWER)))
 async def test_cut_at_any_byte(server: Server, backend: FakeBackend, port: int, at: int) -> None:
     """In the middle of an event too; and once the model has finished, a missing end costs nothing but the usage."""
-    connection = await Connection.open(port)
-    if b"\n\n" not in ANSWER[COMPLETE:at] or at <= COMPLETE:
-        await _expect_failed(connection, backend, ANSWER[:at])
-    else:
-        backend.answer(ANSWER[:at], Break())
-        stream = await streamed(connection, request(stream=True))
-        assert told(stream)[-1]["type"] == "response.completed"
-        await _expect_stored(connection, stream)
-    await connection.close()
+    async with connected(port) as connection:
+        if b"\n\n" not in ANSWER[COMPLETE:at] or at <= COMPLETE:
+            await _expect_failed(connection, backend, ANSWER[:at])
+        else:
+            backend.answer(ANSWER[:at], Break())
+            stream = await streamed(connection, request(stream=True))
+            assert told(stream)[-1]["type"] == "response.completed"
+            await _expect_stored(connection, stream)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.live.rawhttp import Body, Connection, payload, sse
+from tests.live.rawhttp import Body, Connection, connected, payload, sse
 from tests.live.streams import DONE, RICH, chunk, event, pieces, request, streamed, told
 from tests.server import Server
 from tests.upstreams import FakeBackend, Gate
@@ -37,12 +37,11 @@ def _expect_framed(body: Body) -> None:
 @given(cuts=st.sets(st.integers(1, len(ANSWER) - 1), max_size=12), store=st.booleans())
 async def test_no_event_is_split(server: Server, backend: FakeBackend, port: int, cuts: set[int], store: bool) -> None:
     """Every chunk on the wire holds whole events, numbers and indexes have no gap, ``[DONE]`` is last."""
-    connection = await Connection.open(port)
-    backend.answer(*pieces(ANSWER, cuts))
-    body = await connection.ask("POST", "/v1/responses", request(stream=True, store=store))
-    _expect_framed(body)
-    told(body.data)
-    await connection.close()
+    async with connected(port) as connection:
+        backend.answer(*pieces(ANSWER, cuts))
+        body = await connection.ask("POST", "/v1/responses", request(stream=True, store=store))
+        _expect_framed(body)
+        told(body.data)
 
 
 async def test_large_events_are_not_split(backend: FakeBackend, connection: Connection) -> None:

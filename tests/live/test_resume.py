@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.live.rawhttp import Connection, sse
+from tests.live.rawhttp import Connection, connected, sse
 from tests.live.streams import RICH, request, streamed, told
 from tests.upstreams import FakeBackend, Gate
 
@@ -34,17 +35,16 @@ async def test_every_tail_while_it_runs(backend: FakeBackend, connection: Connec
     await connection.until(b"response.in_progress")
     gate.reached()
     path = f"/v1/responses/{told_id(connection)}?stream=true"
-    readers = [await Connection.open(port) for _ in range(-1, 12)]
-    for after, reader in enumerate(readers, -1):
-        assert (await reader.send("GET", f"{path}&starting_after={after}")).status == 200
-    gate.open()
-    tails = await asyncio.gather(*(reader.rest() for reader in readers))
+    async with AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(connected(port)) for _ in range(-1, 12)]
+        for after, reader in enumerate(readers, -1):
+            assert (await reader.send("GET", f"{path}&starting_after={after}")).status == 200
+        gate.open()
+        tails = await asyncio.gather(*(reader.rest() for reader in readers))
     events = sse((await connection.rest()).data)
     for after, tail in enumerate(tails, -1):
         assert tail.data == b"".join(events[after + 1 :]), after
     told(connection.body.data)
-    for reader in readers:
-        await reader.close()
 
 
 async def test_readers_that_leave_change_nothing(backend: FakeBackend, connection: Connection, port: int) -> None:
@@ -55,10 +55,9 @@ async def test_readers_that_leave_change_nothing(backend: FakeBackend, connectio
     await connection.until(b"response.in_progress")
     response_id = told_id(connection)
     for _ in range(5):
-        reader = await Connection.open(port)
-        await reader.send("GET", f"/v1/responses/{response_id}?stream=true")
-        await reader.until(b"response.created")
-        await reader.close()
+        async with connected(port) as reader:
+            await reader.send("GET", f"/v1/responses/{response_id}?stream=true")
+            await reader.until(b"response.created")
     gate.open()
     stream = (await connection.rest()).data
     assert told(stream)[-1]["type"] == "response.completed"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.live.rawhttp import Connection
+from tests.live.rawhttp import Connection, connected
 from tests.live.streams import RICH, normal, pieces, request, streamed, told
 from tests.server import Server
 from tests.upstreams import FakeBackend
@@ -71,9 +71,8 @@ async def test_cut_in_many_places(
     server: Server, backend: FakeBackend, port: int, end: bytes, cuts: set[int]
 ) -> None:
     """Any number of cuts at any places."""
-    connection = await Connection.open(port)
-    expected = await _expected(backend, connection)
-    answer = tricky(end)
-    cuts = {cut for cut in cuts if cut < len(answer)}
-    assert await _client_bytes(backend, connection, *pieces(answer, cuts)) == expected
-    await connection.close()
+    async with connected(port) as connection:
+        expected = await _expected(backend, connection)
+        answer = tricky(end)
+        cuts = {cut for cut in cuts if cut < len(answer)}
+        assert await _client_bytes(backend, connection, *pieces(answer, cuts)) == expected

@@ -167,6 +167,7 @@ def test_numbering_tells_nobody() -> None:
     assert json.loads(numbered[0].data)["sequence_number"] == 2
     log.end(last, numbered)
     assert log.entries[2:] == reader.entries[2:] == numbered
+    assert log.entries[2] is numbered[0], "what was stored is what is told"
 
 
 def test_nothing_follows_the_end() -> None:

@@ -31,25 +31,38 @@ class _Lines(logging.Formatter):
         self._stamp = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        second = int(record.created)
+        line = self.line(record.created, record.levelname, record.getMessage())
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+    def line(self, at: float, level: str, message: str) -> str:
+        """One line; ``at`` in Unix seconds."""
+        second = int(at)
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        line = f"{self._stamp}.{int(record.msecs):03d}Z {record.levelname} {request_id.get()} {record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return f"{self._stamp}.{int((at - second) * 1000):03d}Z {level} {request_id.get()} {message}"
 
 
 class _Together(logging.Handler):
     """Writes lines together while an event loop runs, and at once where none does."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
+    def __init__(self, stream: TextIO, level: str) -> None:
+        super().__init__(level)
         self._stream = stream
         self._lines: list[str] = []
+        self._form = _Lines()
+        self.setFormatter(self._form)
 
     def emit(self, record: logging.LogRecord) -> None:
+        self._add(self.format(record), urgent=record.levelno >= logging.WARNING)
+
+    def line(self, message: str) -> None:
+        """A line of level ``info`` that never was a record."""
+        self._add(self._form.line(time.time(), "INFO", message), urgent=False)
+
+    def _add(self, line: str, *, urgent: bool) -> None:
         first = not self._lines
-        self._lines.append(self.format(record))
-        if record.levelno >= logging.WARNING or len(self._lines) >= _MAX_LINES:
+        self._lines.append(line)
+        if urgent or len(self._lines) >= _MAX_LINES:
             self.flush()
         elif first:
             try:
@@ -64,13 +77,30 @@ class _Together(logging.Handler):
             self._stream.flush()
 
 
-def log_to_stderr(level: str, *, access: bool) -> None:
-    """From here on: lines of this level and above; a line for each request only with ``access``."""
+class AccessLog:
+    """A line for each request, without the cost of a log record: nothing else is written as often."""
+
+    def __init__(self) -> None:
+        self._handler: _Together | None = None
+
+    def to(self, handler: _Together | None) -> None:
+        """Where the lines go; None for nowhere."""
+        self._handler = handler
+
+    def request(self, method: str, path: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        if self._handler is not None:
+            self._handler.line(f"{method} {path} {status} {seconds * 1000:.1f} ms")
+
+
+access = AccessLog()
+
+
+def log_to_stderr(level: str, *, access_log: bool) -> None:
+    """From here on: lines of this level and above; a line for each request only with ``access_log``."""
     # Nothing of ours shows where a line was logged from, or by which thread: finding out costs more than the line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = _Together(sys.stderr)
-    handler.setFormatter(_Lines())
+    handler = _Together(sys.stderr, level.upper())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    if not access:
-        logging.getLogger("antiphon.access").setLevel(logging.WARNING)
+    access.to(handler if access_log and handler.level <= logging.INFO else None)

@@ -16,12 +16,11 @@ from starlette.routing import Match, Route
 from antiphon import ambient
 from antiphon.errors import APIError, InternalError, MethodNotAllowed, NotFound
 from antiphon.http.exchange import ClientGone, send_error
-from antiphon.http.logs import request_id
+from antiphon.http.logs import access, request_id
 from antiphon.http.peer import Receive, Scope, Send
 
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_log = logging.getLogger("antiphon.access")
 _defects = logging.getLogger("antiphon.http")
 
 
@@ -57,9 +56,7 @@ class Frame:
                 raise  # the reply has begun: the server breaks the connection, which is the truth
             await send_error(send_framed, _as_api_error(failure, scope))
         finally:
-            if _log.isEnabledFor(logging.INFO):
-                took = (time.perf_counter() - began) * 1000
-                _log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, took)
+            access.request(scope["method"], scope["path"], status, time.perf_counter() - began)
 
 
 def _as_api_error(failure: Exception, scope: Scope) -> APIError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -48,9 +48,38 @@ class Connection:
         """Whether the body that was begun goes out in HTTP/1.1 chunks."""
         return bool(self._cycle.chunked_encoding)
 
+    def cork(self) -> None:
+        """Collect what is written of this reply until ``uncork``: head and first events then are one write."""
+        self._cycle.transport = cast("asyncio.Transport", _Cork(self.transport))
+
+    def uncork(self) -> None:
+        """Write what was collected."""
+        corked = self._cycle.transport
+        if isinstance(corked, _Cork):
+            self._cycle.transport = self.transport
+            self.transport.write(b"".join(corked.parts))
+
+    def write(self, data: bytes) -> None:
+        """To the peer, or to what is collected for it."""
+        self._cycle.transport.write(data)
+
     def resume_reading(self) -> None:
         """A peer is only seen to go while its socket is read; a large request body may have paused that."""
         self._cycle.flow.resume_reading()
+
+
+class _Cork:
+    """A transport that keeps what is written, and is the real one in all else."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.parts: list[bytes] = []
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        self.parts.append(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class AntiphonHttpProtocol(HttpToolsProtocol):

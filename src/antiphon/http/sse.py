@@ -70,11 +70,15 @@ async def send_stream(
     The journal of a ``sole_reader`` is held while that reader cannot take more; any other reader that falls behind is
     dropped, and may come again for the rest.
     """
-    await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
     connection = peer.connection
+    if connection is not None:
+        connection.cork()
+    await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
     if connection is not None and connection.chunked:
         last = await _Direct(connection, journal, limits, sole_reader=sole_reader).run(peer, after)
     else:
+        if connection is not None:
+            connection.uncork()
         last = await _Portable(send, journal, limits, sole_reader=sole_reader).run(peer, after)
     if last is not None:
         await _end(peer, send, limits, last + _DONE)
@@ -98,6 +102,9 @@ async def send_entries(
 
 async def _end(peer: Peer, send: Send, limits: StreamLimits, body: bytes) -> None:
     """The end of the body, ``[DONE]`` included; a reader that does not take even that is let go."""
+    if peer.connection is not None and not peer.connection.transport.get_write_buffer_size():
+        await send({"type": "http.response.body", "body": body, "more_body": False})  # nothing to wait for
+        return
     try:
         async with asyncio.timeout(limits.stall_seconds):
             await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -146,6 +153,7 @@ class _Direct:
         journal, connection = self._journal, self._connection
         connection.writer = self
         journal.attach(self.write, after=after)
+        connection.uncork()
         journal.on_end(self._end)
         peer.on_gone(self._end)
         self._timer = self._loop.call_later(self._limits.keepalive_seconds, self._tick)
@@ -182,7 +190,7 @@ class _Direct:
                 self._journal.release()
 
     def _chunk(self, body: bytes) -> None:
-        self._connection.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        self._connection.write(b"%x\r\n%b\r\n" % (len(body), body))
 
     def _behind(self) -> int:
         return self._connection.transport.get_write_buffer_size()

@@ -21,7 +21,7 @@ from antiphon.config import ResponsesConfig
 from antiphon.errors import APIError, InternalError, Unavailable, UpstreamError
 from antiphon.responses import lifecycle
 from antiphon.responses.fold import Fold
-from antiphon.responses.journal import Journal
+from antiphon.responses.journal import Journal, ResponseTooLarge
 from antiphon.responses.schema import SchemaCheck, with_complaint
 from antiphon.responses.turn import Turn, TurnOptions
 from antiphon.storage.model import Finished, Owner, Step, Store, StoredItem, StoredResponse
@@ -91,6 +91,7 @@ class Run:
         self._begun = False
         self._concluding = False
         self._stopping = False
+        self._alive = False
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -121,7 +122,8 @@ class Run:
         """End it now: the upstream call is cut, and what was produced is stored as ``cancelled``."""
         if self._task is not None and not self._concluding and not self._stopping:
             self._stopping = True
-            self._task.cancel()
+            if self._alive:  # a task that is cancelled before its first step never takes it, and would settle nothing
+                self._task.cancel()
 
     @property
     def response(self) -> Response:
@@ -131,8 +133,9 @@ class Run:
     # -- the life of it
 
     async def _live(self) -> None:
+        self._alive = True
         try:
-            await self._work()
+            await (self._stopped() if self._stopping else self._work())
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -226,10 +229,8 @@ class Run:
         feed, journal, stored = turn.feed, self.journal, self._store is not None
 
         def take(chunks: list[ChatChunk]) -> bool:
-            if len(chunks) == 1:
-                emit(feed(chunks[0]))
-            else:
-                emit([event for chunk in chunks for event in feed(chunk)])
+            # The read that completes the answer leaves with what its end closes: one write instead of two.
+            emit([*feed(*chunks), *turn.flush()] if stream.complete else feed(*chunks))
             return stored or not journal.held
 
         try:
@@ -237,7 +238,7 @@ class Run:
                 await journal.room()
         finally:
             await stream.aclose()
-        emit(turn.flush())
+        emit(turn.flush())  # nothing, if the end was seen above
         self._turn = None
         self._count(turn)
         return turn
@@ -269,10 +270,7 @@ class Run:
         """What was open when the stream broke is closed as incomplete."""
         turn, self._turn = self._turn, None
         if turn is not None and self.plan.check is None:
-            last = turn.flush(cut=True)
-            for event in last:
-                self._apply(event)
-            self.journal.publish(last, self.journal.number(last, over_limit=True))
+            self._publish(turn.flush(cut=True))
             self._count(turn)
 
     async def _conclude(self, last: Sequence[AnyEvent]) -> None:
@@ -338,7 +336,20 @@ class Run:
     def _emit(self, batch: Sequence[AnyEvent]) -> None:
         if not batch:
             return
-        self.journal.extend(batch)
+        try:
+            self.journal.extend(batch)
+        except ResponseTooLarge:
+            # What the Turn has told it will not tell again, and what follows refers to it: this batch still goes out.
+            self._publish(batch)
+            raise
+        for event in batch:
+            self._apply(event)
+
+    def _publish(self, batch: Sequence[AnyEvent]) -> None:
+        """Events that must be told, whatever the size of the log."""
+        if not batch:
+            return
+        self.journal.publish(batch, self.journal.number(batch, over_limit=True))
         for event in batch:
             self._apply(event)
 

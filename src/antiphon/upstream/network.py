@@ -239,7 +239,8 @@ class NetworkReply:
         assert self._payload is not None
         self._since = self._loop.time()
         try:
-            data = await self._payload.readany()
+            # The library forgets what it has read once the connection has failed; we hand it over first.
+            data = self._payload._read_nowait(-1) if self._payload._buffer else await self._payload.readany()
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError) as failure:
             self._cut()
             raise _failed(failure, self._request) from failure

@@ -35,10 +35,14 @@ class Push:
         self._pieces: list[bytes] = []
         self.ended = False
         failure = payload.exception()
-        if failure is None and payload._buffer:
+        if payload._buffer:  # also what came before a failure
             self._pieces.append(payload._read_nowait(-1))
         self._protocol = protocol
-        protocol.__class__ = PushingProtocol
+        if type(protocol) is not PushingProtocol:
+            protocol.__class__ = PushingProtocol
+            if protocol.transport is not None:
+                # uvloop looks a protocol's methods up once, when it is set.
+                protocol.transport.set_protocol(protocol)
         payload.__class__ = PushingReader
         protocol.push = self  # type: ignore[attr-defined]  # it is a PushingProtocol by now
         self.flush()

@@ -63,6 +63,11 @@ class ChatStream:
         self._failure: UpstreamError | None = None  # raised after the chunks that came before it
 
     @property
+    def complete(self) -> bool:
+        """Whether the end of the answer was seen, and nothing was wrong with it."""
+        return self._done and self._complete and self._failure is None
+
+    @property
     def headers(self) -> Headers:
         """The headers of the reply."""
         return self._reply.headers
