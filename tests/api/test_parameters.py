@@ -131,11 +131,10 @@ def test_metadata(client: openai.OpenAI, backend: FakeBackend) -> None:
 @covers("param:parallel_tool_calls")
 def test_parallel_tool_calls(client: openai.OpenAI, backend: FakeBackend) -> None:
     """It goes beside tools only, and is true unless given."""
-    assert dump(ask(client, parallel_tool_calls=False, tools=[FUNCTION]))["parallel_tool_calls"] is False
-    assert backend.last["parallel_tool_calls"] is False
-    assert dump(ask(client, tools=[FUNCTION]))["parallel_tool_calls"] is True
-    assert backend.last["parallel_tool_calls"] is True
-    assert dump(ask(client, parallel_tool_calls=False))["parallel_tool_calls"] is False
+    for sent, effective in (({"parallel_tool_calls": False}, False), ({}, True)):
+        assert ask(client, tools=[FUNCTION], **sent).parallel_tool_calls is effective
+        assert backend.last["parallel_tool_calls"] is effective
+    assert ask(client, parallel_tool_calls=False).parallel_tool_calls is False
     assert "parallel_tool_calls" not in backend.last
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +15,22 @@ from tests.responses import grammar
 from tests.upstreams import PATIENCE, FakeBackend, Gate, delta, text
 
 PIECE = "x" * 64 * 1024
-#: More than the buffers of the sockets on the way hold: 24 MiB.
-MANY = 384
+#: Pieces: more than the buffers of one socket hold (8 MiB), and than those of all sockets on the way do (20 MiB).
+SOME = 128
+MANY = 320
+ROOM = 1 << 30
 SMALL = 4096
 KINDS = [None, "h11"]
+
+
+Callers = Callable[[str], Caller]
+
+
+@pytest.fixture
+def callers(hosts: Hosts) -> Iterator[Callers]:
+    """Makes clients with a small receive buffer; they hang up before the servers are stopped."""
+    with contextlib.ExitStack() as stack:
+        yield lambda root: stack.enter_context(Caller(root, buffer=SMALL))
 
 
 class Mark(Gate):
@@ -45,12 +59,12 @@ def resumed(server: Host, response_id: str, last: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("http", KINDS)
-def test_too_far_behind(hosts: Hosts, backend: FakeBackend, http: str | None) -> None:
+def test_too_far_behind(hosts: Hosts, callers: Callers, backend: FakeBackend, http: str | None) -> None:
     """The reader is dropped, the run is neither slowed nor cancelled, and the rest is there, byte for byte."""
     server = hosts(http=http, responses={"reader_lag_bytes": 1024 * 1024, "reader_stall_seconds": 1.0})
     gate = Gate()
-    backend.answer(*[delta(content=PIECE)] * MANY, gate, *text("end"))
-    caller = Caller(server.root, buffer=SMALL).create(stream=True)
+    backend.answer(*[delta(content=PIECE)] * SOME, gate, *text("end"))
+    caller = callers(server.root).create(stream=True)
     response_id = caller.until("response.created")["response"]["id"]
     gate.reached()
     server.has_lost_its_client(abandoned=http is not None)
@@ -60,53 +74,49 @@ def test_too_far_behind(hosts: Hosts, backend: FakeBackend, http: str | None) ->
     assert server.ended(response_id)["status"] == "completed"
     whole = resumed(server, response_id, -1)
     grammar.check(whole)
-    assert len(whole) > MANY
+    assert len(whole) > SOME
     last = max([1, *(event["sequence_number"] for event in rest(caller))])
     assert last < len(whole) - 1, "it was not dropped"
     assert resumed(server, response_id, last) == whole[last + 1 :]
-    caller.close()
 
 
 @pytest.mark.parametrize("http", KINDS)
-def test_no_progress(hosts: Hosts, backend: FakeBackend, http: str | None) -> None:
+def test_no_progress(hosts: Hosts, callers: Callers, backend: FakeBackend, http: str | None) -> None:
     """A reader that takes nothing for too long is dropped, however little it is behind."""
     responses = {"reader_lag_bytes": 1 << 30, "reader_stall_seconds": 0.3}
     server = hosts(http=http, responses=responses, server={"keepalive_seconds": 0.1})
     gate = Gate()
-    backend.answer(*[delta(content=PIECE)] * MANY, gate, *text("end"))
-    caller = Caller(server.root, buffer=SMALL).create(stream=True)
+    backend.answer(*[delta(content=PIECE)] * SOME, gate, *text("end"))
+    caller = callers(server.root).create(stream=True)
     response_id = caller.until("response.created")["response"]["id"]
     server.has_lost_its_client(abandoned=http is not None)
     gate.open()
     assert server.ended(response_id)["status"] == "completed"
-    caller.close()
 
 
 @pytest.mark.parametrize("http", KINDS)
-def test_an_unstored_run_waits(hosts: Hosts, backend: FakeBackend, http: str | None) -> None:
+def test_an_unstored_run_waits(hosts: Hosts, callers: Callers, backend: FakeBackend, http: str | None) -> None:
     """The back end is made to wait, memory stays bounded, and all of it arrives once the reader reads."""
-    server = hosts(http=http)
+    server = hosts(http=http, responses={"max_response_bytes": ROOM})
     mark = Mark()
     backend.answer(*[step for _ in range(MANY) for step in (delta(content=PIECE), mark)], *text("end"))
-    caller = Caller(server.root, buffer=SMALL).create(stream=True, store=False)
+    caller = callers(server.root).create(stream=True, store=False)
     caller.until("response.created")
     server.holds()
     before = settled(mark)
     assert before < MANY - 50
     told = [event["delta"] for event in caller.events() if event["type"] == "response.output_text.delta"]
     assert sum(map(len, told)) == MANY * len(PIECE) + 3
-    caller.close()
 
 
 @pytest.mark.parametrize("http", KINDS)
-def test_an_unstored_run_does_not_wait_forever(hosts: Hosts, backend: FakeBackend, http: str | None) -> None:
+def test_an_unstored_run_does_not_wait_forever(hosts: Hosts, callers: Callers, backend: FakeBackend, http: str | None) -> None:
     """Its reader is dropped when it takes nothing for too long; then there is nobody left, and the run ends."""
-    server = hosts(http=http, responses={"reader_stall_seconds": 0.3}, server={"keepalive_seconds": 0.1})
+    server = hosts(http=http, responses={"reader_stall_seconds": 0.3, "max_response_bytes": ROOM}, server={"keepalive_seconds": 0.1})
     backend.answer(*[delta(content=PIECE)] * MANY, Gate())
-    with Caller(server.root, buffer=SMALL).create(stream=True, store=False) as caller:
-        caller.until("response.created")
-        assert backend.call().gone.wait(PATIENCE)
-        server.idle()
+    callers(server.root).create(stream=True, store=False).until("response.created")
+    assert backend.call().gone.wait(PATIENCE)
+    server.idle()
 
 
 @pytest.mark.parametrize("http", KINDS)

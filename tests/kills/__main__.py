@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import secrets
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -67,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

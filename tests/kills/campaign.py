@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.kills.check import expect_goes_on, expect_kept, expect_whole_rows
-from tests.kills.load import Load
+from tests.kills.load import Load, Told
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,7 +72,11 @@ class Server:
                 *command, *options, cwd=folder, env=env, stderr=asyncio.subprocess.PIPE
             )
         )
-        await server._listening()
+        try:
+            await server._listening()
+        except BaseException:
+            await server.end()
+            raise
         return server
 
     async def _listening(self) -> None:
@@ -93,12 +97,17 @@ class Server:
     async def kill(self) -> None:
         """SIGKILL. What it logged as an error before is an error here."""
         assert self._process.returncode is None, "it ended by itself:\n" + "".join(self._log)
-        self._process.kill()
+        await self.end()
+        broken = [line for line in self._log if " ERROR " in line or "Traceback" in line]
+        assert not broken, "".join(self._log)
+
+    async def end(self) -> None:
+        """It is dead and gone, whatever it was doing."""
+        if self._process.returncode is None:
+            self._process.kill()
         await self._process.wait()
         if self._drain is not None:
             await self._drain
-        broken = [line for line in self._log if " ERROR " in line or "Traceback" in line]
-        assert not broken, "".join(self._log)
 
 
 async def campaign(
@@ -109,27 +118,34 @@ async def campaign(
     began = time.monotonic()
     async with upstream() as back_end:
         server = await Server.start(folder, database, back_end)
-        for _ in range(kills):
-            since = int(time.time()) - 1
-            kill = asyncio.Event()
-            clients_over = asyncio.create_task(load.until_killed(server.port, chance.randrange(*_READS), kill))
-            killer = asyncio.create_task(kill.wait())
-            await asyncio.wait([clients_over, killer], return_when=asyncio.FIRST_COMPLETED)
-            killer.cancel()
-            await asyncio.sleep(chance.random() * _MOMENT_SECONDS)
-            await server.kill()
-            told = await clients_over
-            server = await Server.start(folder, database, back_end)
-            kept, gone, complete = await expect_kept(server.port, told, chance)
-            await expect_goes_on(server.port, chance.sample(load.conversations, _CONTINUED), chance)
-            await expect_whole_rows(database, since)
-            counts.kills += 1
-            counts.promised += kept
-            counts.gone += gone
-            counts.complete += complete
-            counts.seconds = time.monotonic() - began
-            tell(counts)
-        await server.kill()
+        try:
+            for _ in range(kills):
+                since = int(time.time()) - 1
+                told = await _until_killed(server, load, chance)
+                server = await Server.start(folder, database, back_end)
+                kept, gone, complete = await expect_kept(server.port, told, chance)
+                await expect_goes_on(server.port, chance.sample(load.conversations, _CONTINUED), chance)
+                await expect_whole_rows(database, since)
+                counts.kills += 1
+                counts.promised += kept
+                counts.gone += gone
+                counts.complete += complete
+                counts.seconds = time.monotonic() - began
+                tell(counts)
+        finally:
+            await server.end()
     counts.rows = await expect_whole_rows(database)
     counts.seconds = time.monotonic() - began
     return counts
+
+
+async def _until_killed(server: Server, load: Load, chance: random.Random) -> list[Told]:
+    """One life of the server under load, to its violent end; what the clients were told in it."""
+    kill = asyncio.Event()
+    clients = asyncio.create_task(load.until_killed(server.port, chance.randrange(*_READS), kill))
+    killer = asyncio.create_task(kill.wait())
+    await asyncio.wait([clients, killer], return_when=asyncio.FIRST_COMPLETED)
+    killer.cancel()
+    await asyncio.sleep(chance.random() * _MOMENT_SECONDS)
+    await server.kill()
+    return await clients

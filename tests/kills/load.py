@@ -133,7 +133,6 @@ class Load:
         assert told.body is not None
         assert told.body["status"] == "completed", told.body
 
-
     def _count(self) -> None:
         self._reads += 1
         if self._reads >= self._goal:

@@ -1,7 +1,7 @@
-"""An HTTP/1.1 client made by hand, which hides nothing: neither the frames of a chunked body nor what came of one that broke.
+"""An HTTP/1.1 client made by hand that hides nothing: neither the chunks of a body nor what came of one that broke.
 
 A body is read as it arrives. ``Body.frames`` are the chunks as the server framed them; ``Body.data`` is every byte so
-far, that of a chunk which never became whole included.
+far, those of a chunk that never became whole included.
 """
 
 from __future__ import annotations

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from tests.live.rawhttp import Connection, payload, sse
 from tests.responses.grammar import check
+from tests.upstreams import Gate, Step
 
 Json = dict[str, Any]
 
@@ -21,7 +24,11 @@ _TIME = re.compile(rb'"(created_at|completed_at)":\d+')
 
 def chunk(finish: str | None = None, **delta: Any) -> Json:
     """One chunk of an answer."""
-    return {"id": "c1", "object": "chat.completion.chunk", "choices": [{"index": 0, "finish_reason": finish, "delta": delta}]}
+    return {
+        "id": "c1",
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "finish_reason": finish, "delta": delta}],
+    }
 
 
 def piece(index: int, arguments: str, **first: str) -> Json:
@@ -82,7 +89,15 @@ def told(data: bytes) -> list[Json]:
     return found
 
 
-def pieces(data: bytes, at: Iterable[int]) -> Sequence[bytes]:
-    """``data`` cut at these places."""
+class Pause(Gate):
+    """A moment between two writes, so that they are two reads: nothing would tell us that the first was read."""
+
+    async def passed(self) -> None:
+        """A little longer than a read takes."""
+        await asyncio.sleep(0.001)
+
+
+def pieces(data: bytes, at: Iterable[int]) -> list[Step]:
+    """``data`` cut at these places, each piece a read of its own."""
     places = sorted({0, len(data), *at})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [step for a, b in pairwise(places) for step in (data[a:b], Pause())]

@@ -75,7 +75,9 @@ async def test_events_leave_when_they_come(backend: FakeBackend, connection: Con
     backend.answer(*(step for gate, one in zip(gates, RICH, strict=True) for step in (gate, one)))
     gates[0].open()
     await connection.send("POST", "/v1/responses", request(stream=True))
-    for gate, sign in zip(gates[1:6], (b"in_progress", b"e? ", b"reasoning_text.done", b"so", "𝄞".encode()), strict=True):
+    for gate, sign in zip(
+        gates[1:6], (b"in_progress", b"e? ", b"reasoning_text.done", b"so", "𝄞".encode()), strict=True
+    ):
         await connection.until(sign)
         gate.open()
     for gate in gates[6:]:

@@ -16,7 +16,10 @@ SCOPE = "x-recording-scope"
 
 
 class RecordedBackend:
-    """``with RecordedBackend(recordings) as backend``: serves them at ``backend.url``; ``served`` what it answered with."""
+    """``with RecordedBackend(recordings) as backend``: serves them at ``backend.url``.
+
+    ``served`` is what it answered with, in order.
+    """
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
         self._all = list(recordings)

@@ -32,7 +32,9 @@ class Conversation(tuple[Recording, ...]):
         """Whether function tools and messages suffice to have it."""
         forms = [one.request.get("response_format") or {"type": "text"} for one in self]
         known = all(one.request.keys() <= _IMPLIED | set(_SAME) for one in self)
-        return known and all(form["type"] == "text" for form in forms) and all(one.request.get("stream") for one in self)
+        return (
+            known and all(form["type"] == "text" for form in forms) and all(one.request.get("stream") for one in self)
+        )
 
     def scoped(self) -> Iterator[Recording]:
         """Its recordings, findable as this conversation's only."""

@@ -60,7 +60,7 @@ def test_a_miss_explains_itself(recorded: Recorded) -> None:
             input="What is the password of the night?",
             extra_headers={SCOPE: "password-monday["},
         )
-    for line in ("password-monday[0]", '-   "content": "What is the password of the day?"', "+   \"content\": "):
+    for line in ("password-monday[0]", '-   "content": "What is the password of the day?"', '+   "content": '):
         assert line in caught.value.message
 
 
@@ -75,7 +75,9 @@ def test_a_run_is_strung_from_its_answers() -> None:
 
     def said(name: str, answer: str, *before: tuple[str, str]) -> Recording:
         messages = [{"role": role, "content": content} for role, content in before]
-        return Recording(name, "s", {"messages": messages, "stream": True}, [{"choices": [{"delta": {"content": answer}}]}])
+        return Recording(
+            name, "s", {"messages": messages, "stream": True}, [{"choices": [{"delta": {"content": answer}}]}]
+        )
 
     hi = ("user", "hi")
     first, other = said("first", "yes", hi), said("other", "no", hi)

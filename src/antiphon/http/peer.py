@@ -18,13 +18,17 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Peer:
-    """``async with Peer(scope, receive) as peer``, once the body was read; ``gone`` may become true any time."""
+    """``async with Peer(scope, receive) as peer``, once the body was read; ``gone`` may become true any time.
 
-    __slots__ = ("_callbacks", "_receive", "_watch", "connection", "gone")
+    ``dropped`` says that it did not go by itself.
+    """
+
+    __slots__ = ("_callbacks", "_receive", "_watch", "connection", "dropped", "gone")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
         self.gone = False
+        self.dropped = False
         self._receive = receive
         self._callbacks: list[Callable[[], None]] = []
         self._watch: asyncio.Task[None] | None = None
@@ -54,6 +58,14 @@ class Peer:
             callback()
         else:
             self._callbacks.append(callback)
+
+    def drop(self) -> None:
+        """Let go of a client that does not read. Where the connection cannot be cut, the request just ends."""
+        self.dropped = True
+        if self.connection is not None:
+            self.connection.transport.abort()
+        else:
+            self._lost()
 
     def _lost(self) -> None:
         self.gone = True

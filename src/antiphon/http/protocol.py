@@ -33,7 +33,7 @@ class Connection:
     __slots__ = ("_cycle", "on_lost", "transport", "writer")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
+        self._cycle: RequestResponseCycle | None = cycle
         self.transport: asyncio.Transport = cycle.transport
         self.on_lost: Callable[[], None] | None = None
         self.writer: Writer | None = None
@@ -41,31 +41,44 @@ class Connection:
     @property
     def disconnected(self) -> bool:
         """The peer has gone, or is being let go."""
-        return self._cycle.disconnected or self.transport.is_closing()
+        return self.transport.is_closing() or (self._cycle is not None and self._cycle.disconnected)
+
+    @property
+    def full(self) -> bool:
+        """Whether the buffer is over its high-water mark."""
+        return self._cycle is not None and bool(self._cycle.flow.write_paused)
 
     @property
     def chunked(self) -> bool:
         """Whether the body that was begun goes out in HTTP/1.1 chunks."""
-        return bool(self._cycle.chunked_encoding)
+        return self._cycle is not None and bool(self._cycle.chunked_encoding)
 
     def cork(self) -> None:
         """Collect what is written of this reply until ``uncork``: head and first events then are one write."""
-        self._cycle.transport = cast("asyncio.Transport", _Cork(self.transport))
+        if self._cycle is not None:
+            self._cycle.transport = cast("asyncio.Transport", _Cork(self.transport))
 
     def uncork(self) -> None:
         """Write what was collected."""
-        corked = self._cycle.transport
-        if isinstance(corked, _Cork):
+        parts = self.corked
+        if parts is not None and self._cycle is not None:
             self._cycle.transport = self.transport
-            self.transport.write(b"".join(corked.parts))
+            self.transport.write(b"".join(parts))
 
-    def write(self, data: bytes) -> None:
-        """To the peer, or to what is collected for it."""
-        self._cycle.transport.write(data)
+    @property
+    def corked(self) -> list[bytes] | None:
+        """What is collected; None when it is not."""
+        transport: Any = self._cycle.transport if self._cycle is not None else None
+        return transport.parts if isinstance(transport, _Cork) else None
+
+    def release(self) -> None:
+        """The reply is complete. Otherwise the request would lie in a circle, and the collector had to come for it."""
+        self._cycle = self.on_lost = self.writer = None
 
     def resume_reading(self) -> None:
         """A peer is only seen to go while its socket is read; a large request body may have paused that."""
-        self._cycle.flow.resume_reading()
+        if self._cycle is not None:
+            self._cycle.flow.resume_reading()
 
 
 class _Cork:
@@ -92,6 +105,11 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         extensions: dict[str, Any] = cycle.scope.setdefault("extensions", {})
         extensions[EXTENSION] = self.connection
         super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        if self.connection is not None:
+            self.connection.release()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

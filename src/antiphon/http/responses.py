@@ -46,7 +46,7 @@ class Responses:
         service = self._service
         async with exchange.peer() as peer:
             run = await service.start(request, exchange.owner, self._dialect_of(exchange), headers)
-            peer.on_gone(lambda: service.hang_up(run))
+            peer.on_gone(lambda: service.hang_up(run, dropped=peer.dropped))
             await run.opened()
             told = _told(run, began)
             if request.stream and not peer.gone:

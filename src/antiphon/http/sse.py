@@ -8,8 +8,9 @@ comment into a long silence, both drop a reader that is too far behind.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -28,8 +29,8 @@ _HEADERS: RawHeaders = (
     (b"x-accel-buffering", b"no"),
 )
 
-#: Entries of a finished log that leave in one write.
-_AT_ONCE = 512
+#: Bytes of a log that leave in one write, where there is more of it at hand.
+_PIECE = 64 * 1024
 
 #: ``event:`` line of each type; a response has a few dozen of them.
 _LINES: dict[str, bytes] = {}
@@ -65,7 +66,7 @@ async def send_stream(
     after: int = -1,
     sole_reader: bool = False,
 ) -> None:
-    """Send the journal from number ``after`` on until it ends, or until the reader has gone or was let go.
+    """Send the journal from number ``after`` on until it ends, or until the reader has gone or was dropped.
 
     The journal of a ``sole_reader`` is held while that reader cannot take more; any other reader that falls behind is
     dropped, and may come again for the rest.
@@ -74,14 +75,18 @@ async def send_stream(
     if connection is not None:
         connection.cork()
     await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
-    if connection is not None and connection.chunked:
-        last = await _Direct(connection, journal, limits, sole_reader=sole_reader).run(peer, after)
-    else:
-        if connection is not None:
-            connection.uncork()
-        last = await _Portable(send, journal, limits, sole_reader=sole_reader).run(peer, after)
-    if last is not None:
-        await _end(peer, send, limits, last + _DONE)
+    try:
+        if connection is not None and connection.chunked:
+            after = await _catch_up(peer, send, journal, after, limits)
+            last = await _Direct(peer, connection, journal, limits, sole_reader=sole_reader).run(after)
+        else:
+            if connection is not None:
+                connection.uncork()
+            last = await _Portable(send, journal, limits, sole_reader=sole_reader).run(peer, after)
+        if last is not None:
+            await _finish(peer, send, limits, last + _DONE)
+    except _TooSlow:
+        peer.drop()
 
 
 async def send_entries(
@@ -90,31 +95,66 @@ async def send_entries(
     """Send a log that has ended, all of it at hand."""
     await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
     try:
-        for start in range(0, len(entries), _AT_ONCE):
-            async with asyncio.timeout(limits.stall_seconds):
-                body = frame(entries[start : start + _AT_ONCE])
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-    except TimeoutError:
-        _drop(peer)
-        return
-    await _end(peer, send, limits, _DONE)
+        for piece in _pieces(entries):
+            if peer.gone:
+                return
+            await _put(send, frame(piece), limits)
+        await _finish(peer, send, limits, _DONE)
+    except _TooSlow:
+        peer.drop()
 
 
-async def _end(peer: Peer, send: Send, limits: StreamLimits, body: bytes) -> None:
-    """The end of the body, ``[DONE]`` included; a reader that does not take even that is let go."""
+class _TooSlow(Exception):
+    """The reader does not take what it asked for."""
+
+
+async def _put(send: Send, body: bytes, limits: StreamLimits, *, more: bool = True) -> None:
+    """Send a part of the body once there is room for it. Raises ``_TooSlow`` when there is none for too long."""
+    try:
+        async with asyncio.timeout(limits.stall_seconds):
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+    except TimeoutError as silence:
+        raise _TooSlow from silence
+
+
+async def _finish(peer: Peer, send: Send, limits: StreamLimits, body: bytes) -> None:
+    """The end of the body, ``[DONE]`` included."""
     if peer.connection is not None and not peer.connection.transport.get_write_buffer_size():
         await send({"type": "http.response.body", "body": body, "more_body": False})  # nothing to wait for
         return
-    try:
-        async with asyncio.timeout(limits.stall_seconds):
-            await send({"type": "http.response.body", "body": body, "more_body": False})
-    except TimeoutError:
-        _drop(peer)
+    await _put(send, body, limits, more=False)
 
 
-def _drop(peer: Peer) -> None:
-    if peer.connection is not None:
-        peer.connection.transport.abort()
+async def _catch_up(peer: Peer, send: Send, journal: Journal, after: int, limits: StreamLimits) -> int:
+    """Who comes late may have more to read than a live reader may be behind: it gets all but the last piece of it at
+    its own pace. The number up to which it was served."""
+    at = max(after + 1, 0)
+    while not peer.gone:
+        piece = _piece(journal.entries, at)
+        if at + len(piece) >= len(journal.entries):
+            break
+        if peer.connection is not None:
+            peer.connection.uncork()
+        await _put(send, frame(piece), limits)
+        at += len(piece)
+    return at - 1
+
+
+def _piece(entries: Sequence[Entry], start: int) -> Sequence[Entry]:
+    """From ``start`` on as many as make one write; one at least, where there is one."""
+    size = 0
+    for end in range(start, len(entries)):
+        size += len(entries[end].data)
+        if size > _PIECE:
+            return entries[start : end + 1]
+    return entries[start:]
+
+
+def _pieces(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    at = 0
+    while piece := _piece(entries, at):
+        yield piece
+        at += len(piece)
 
 
 class _Direct:
@@ -128,35 +168,50 @@ class _Direct:
         "_journal",
         "_last",
         "_limits",
-        "_loop",
         "_over",
         "_paused_at",
+        "_peer",
+        "_put",
         "_sole",
+        "_taken",
+        "_time",
         "_timer",
+        "_waiting",
         "_written_at",
     )
 
-    def __init__(self, connection: Connection, journal: Journal, limits: StreamLimits, *, sole_reader: bool) -> None:
+    def __init__(
+        self, peer: Peer, connection: Connection, journal: Journal, limits: StreamLimits, *, sole_reader: bool
+    ) -> None:
+        self._peer = peer
         self._connection = connection
         self._journal = journal
         self._limits = limits
         self._sole = sole_reader
-        self._loop = asyncio.get_running_loop()
-        self._over = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        self._over = loop.create_future()
+        self._put: Callable[[bytes], object] = connection.transport.write
+        self._time = loop.time
         self._paused_at: float | None = None
-        self._written_at = self._loop.time()
+        self._written_at = loop.time()
+        self._waiting = self._taken = 0  # since the connection is full: bytes for it, and how many of them it took
         self._timer: asyncio.TimerHandle | None = None
         self._last = b""
 
-    async def run(self, peer: Peer, after: int) -> bytes | None:
+    async def run(self, after: int) -> bytes | None:
         """Until the journal has ended: what is still to be sent of it. None when the peer has gone before."""
         journal, connection = self._journal, self._connection
         connection.writer = self
+        if connection.full:
+            self.pause()
+        if connection.corked is not None:
+            self._put = connection.corked.append
         journal.attach(self.write, after=after)
+        self._put = connection.transport.write
         connection.uncork()
         journal.on_end(self._end)
-        peer.on_gone(self._end)
-        self._timer = self._loop.call_later(self._limits.keepalive_seconds, self._tick)
+        self._peer.on_gone(self._end)
+        self._timer = asyncio.get_running_loop().call_later(self._limits.keepalive_seconds, self._tick)
         try:
             await self._over
         finally:
@@ -168,17 +223,21 @@ class _Direct:
 
     def write(self, entries: Sequence[Entry]) -> None:
         """The sink: one write for the batch."""
+        body = frame(entries)
         if self._journal.ended:
-            self._last = frame(entries)
-        elif not self._connection.disconnected:
-            self._written_at = self._loop.time()
-            self._chunk(frame(entries))
-            if self._paused_at is not None and not self._sole and self._behind() > self._limits.lag_bytes:
-                self._connection.transport.abort()
+            self._last = body
+        elif not self._over.done():
+            self._written_at = self._time()
+            self._put(b"%x\r\n%b\r\n" % (len(body), body))
+            if self._paused_at is not None:
+                self._waiting += len(body)
+                if not self._sole and self._behind() > self._limits.lag_bytes:
+                    self._peer.drop()
 
     def pause(self) -> None:
         """The connection is full."""
-        self._paused_at = self._loop.time()
+        self._paused_at = self._time()
+        self._waiting, self._taken = self._behind(), 0
         if self._sole:
             self._journal.hold()
 
@@ -188,9 +247,6 @@ class _Direct:
             self._paused_at = None
             if self._sole:
                 self._journal.release()
-
-    def _chunk(self, body: bytes) -> None:
-        self._connection.write(b"%x\r\n%b\r\n" % (len(body), body))
 
     def _behind(self) -> int:
         return self._connection.transport.get_write_buffer_size()
@@ -203,16 +259,23 @@ class _Direct:
         """A comment into a silence; the end of a reader that makes no progress."""
         if self._connection.disconnected:
             return
-        now, limits = self._loop.time(), self._limits
+        now, limits, loop = self._time(), self._limits, asyncio.get_running_loop()
         if self._paused_at is not None:
-            if now - self._paused_at > limits.stall_seconds:
-                self._connection.transport.abort()
-                return
+            self._watch(now, self._paused_at)
+            self._timer = loop.call_later(min(limits.keepalive_seconds, limits.stall_seconds), self._tick)
+            return
+        if now - self._written_at >= limits.keepalive_seconds:
             self._written_at = now
-        elif now - self._written_at >= limits.keepalive_seconds:
-            self._written_at = now
-            self._chunk(_PING)
-        self._timer = self._loop.call_at(self._written_at + limits.keepalive_seconds, self._tick)
+            self._put(b"%x\r\n%b\r\n" % (len(_PING), _PING))
+        self._timer = loop.call_at(self._written_at + limits.keepalive_seconds, self._tick)
+
+    def _watch(self, now: float, since: float) -> None:
+        """A full connection may still drain, only slowly."""
+        taken = self._waiting - self._behind()
+        if taken > self._taken:
+            self._taken, self._paused_at = taken, now
+        elif now - since >= self._limits.stall_seconds:
+            self._peer.drop()
 
 
 class _Portable:
@@ -227,46 +290,48 @@ class _Portable:
         self._sole = sole_reader
 
     async def run(self, peer: Peer, after: int) -> bytes | None:
-        """Until the journal has ended: what is still to be sent, nothing. None when the peer went or was dropped."""
+        """Until the journal has ended: what is still to be sent, nothing. None when the peer has gone before."""
         pump = asyncio.get_running_loop().create_task(self._pump(after))
         peer.on_gone(functools.partial(_cancel, pump))
         try:
             await asyncio.wait([pump])
         finally:
             pump.cancel()
-        return b"" if not pump.cancelled() and pump.result() else None
+            await asyncio.wait([pump])
+        return None if pump.cancelled() else pump.result()
 
-    async def _pump(self, at: int) -> bool:
-        while True:
-            try:
-                async with asyncio.timeout(self._limits.keepalive_seconds):
-                    batch = await anext(self._journal.follow(after=at), None)
-            except TimeoutError:
+    async def _pump(self, at: int) -> bytes:
+        level = False  # with the journal; who never was is catching up, and not behind
+        async with contextlib.aclosing(self._journal.follow(after=at)) as batches:
+            while batch := await self._next(batches):
+                if level and not self._sole and sum(len(e.data) for e in batch) > self._limits.lag_bytes:
+                    raise _TooSlow
+                for piece in _pieces(batch):
+                    await self._put(frame(piece))
+                at += len(batch)
+                level = level or at + 1 >= len(self._journal.entries)
+        return b""
+
+    async def _next(self, batches: AsyncGenerator[Sequence[Entry], None]) -> Sequence[Entry] | None:
+        """The next batch, with a comment into each silence; None at the end."""
+        step = asyncio.ensure_future(anext(batches, None))
+        try:
+            while not (await asyncio.wait([step], timeout=self._limits.keepalive_seconds))[0]:
                 await self._put(_PING)
-                continue
-            if batch is None:
-                return True
-            at += len(batch)
-            body = frame(batch)
-            if not self._sole and len(body) > self._limits.lag_bytes:
-                return False
-            if not await self._put(body):
-                return False
+            return step.result()
+        finally:
+            step.cancel()
+            await asyncio.wait([step])
 
-    async def _put(self, body: bytes) -> bool:
-        """Sends it; False when the reader made no progress for too long."""
+    async def _put(self, body: bytes) -> None:
         if self._sole:
             self._journal.hold()
         try:
-            async with asyncio.timeout(self._limits.stall_seconds):
-                await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        except TimeoutError:
-            return False
+            await _put(self._send, body, self._limits)
         finally:
             if self._sole:
                 self._journal.release()
-        return True
 
 
-def _cancel(task: asyncio.Task[bool]) -> None:
+def _cancel(task: asyncio.Task[bytes]) -> None:
     task.cancel()

@@ -11,7 +11,7 @@ order, once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from antiphon.errors import InternalError
 from antiphon.storage.model import Segment, Step
@@ -56,7 +56,8 @@ class Journal:
         if not batch:
             return
         entries, size = self._number(batch)
-        self._check(size)
+        if size > self._max_bytes:
+            raise self._too_large()
         self._keep(batch, entries, size)
 
     def number(self, batch: Sequence[AnyEvent], *, over_limit: bool = False) -> list[Entry]:
@@ -65,12 +66,14 @@ class Journal:
         Raises ``ResponseTooLarge``, unless the limit is not to count: what ends a response must always have room.
         """
         entries, size = self._number(batch)
-        if not over_limit:
-            self._check(size)
+        if size > self._max_bytes and not over_limit:
+            raise self._too_large()
         return entries
 
     def publish(self, batch: Sequence[AnyEvent], entries: Sequence[Entry]) -> None:
         """Keep what ``number`` made and hand it to every reader. Nothing may have been added in between."""
+        if not batch:
+            return
         self._keep(batch, entries, self._size + sum([len(entry.data) for entry in entries]))
 
     def end(self, last: Sequence[AnyEvent] = (), entries: Sequence[Entry] | None = None) -> None:
@@ -96,11 +99,10 @@ class Journal:
             size += len(entry.data)
         return entries, size
 
-    def _check(self, size: int) -> None:
-        if size > self._max_bytes:
-            raise ResponseTooLarge(
-                f"The response grew over max_response_bytes ({self._max_bytes} bytes) and was ended there."
-            )
+    def _too_large(self) -> ResponseTooLarge:
+        return ResponseTooLarge(
+            f"The response grew over max_response_bytes ({self._max_bytes} bytes) and was ended there."
+        )
 
     def _keep(self, batch: Sequence[AnyEvent], entries: Sequence[Entry], size: int) -> None:
         first = len(self.entries)
@@ -112,7 +114,8 @@ class Journal:
                 sink(entries)
             elif start < first + len(entries):
                 sink(entries[start - first :])
-        self._wake()
+        if self._news is not None:
+            self._wake()
 
     # -- reading
 
@@ -136,7 +139,7 @@ class Journal:
         else:
             self._at_end.append(callback)
 
-    async def follow(self, *, after: int = -1) -> AsyncIterator[Sequence[Entry]]:
+    async def follow(self, *, after: int = -1) -> AsyncGenerator[Sequence[Entry], None]:
         """Batches beyond number ``after``, until the log ends. As slow as its reader, and harmless to the run."""
         at = max(after + 1, 0)
         while True:

@@ -343,7 +343,8 @@ class Run:
             self._publish(batch)
             raise
         for event in batch:
-            self._apply(event)
+            if type(event) is not Delta:
+                self._fold.apply(event)
 
     def _publish(self, batch: Sequence[AnyEvent]) -> None:
         """Events that must be told, whatever the size of the log."""

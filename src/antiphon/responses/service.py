@@ -61,9 +61,12 @@ class Service:
         task.add_done_callback(self._over)
         return run
 
-    def hang_up(self, run: Run) -> None:
-        """The client of this run has gone. A stored run may be configured to go on without it."""
-        if not run.plan.response.store or self._config.on_disconnect == "cancel":
+    def hang_up(self, run: Run, *, dropped: bool = False) -> None:
+        """The client of this run has gone. A stored run may be configured to go on without it.
+
+        It also goes on when the client was ``dropped`` because it did not read: that one may come again for the rest.
+        """
+        if not run.plan.response.store or (self._config.on_disconnect == "cancel" and not dropped):
             run.stop()
 
     async def retrieve(self, owner: Owner, response_id: str) -> bytes:

@@ -259,16 +259,11 @@ class NetworkReply:
                 sink.read(payload._read_nowait(-1))
             sink.end()
             return
+        self._push = Push(protocol, payload, sink, self._broke)
 
-        def read(data: bytes) -> None:
-            self._since = self._loop.time()
-            sink.read(data)
-
-        def fail(failure: BaseException) -> None:
-            self._cut()
-            sink.fail(_failed(failure, self._request))
-
-        self._push = Push(protocol, payload, read=read, end=sink.end, fail=fail)
+    def _broke(self, failure: BaseException) -> ExchangeFailed:
+        self._cut()
+        return _failed(failure, self._request)
 
     def pause(self) -> None:
         """Let the peer wait."""
@@ -314,7 +309,10 @@ class NetworkReply:
     def _watch(self) -> None:
         """Gives up a peer that has been silent too long, counting only while we wait for it."""
         limit = self._request.read_seconds
-        waited = 0.0 if self._since is None else self._loop.time() - self._since
+        since = self._since
+        if since is not None and self._push is not None:
+            since = max(since, self._push.read_at)
+        waited = 0.0 if since is None else self._loop.time() - since
         if waited < limit:
             self._timer = self._loop.call_later(limit - waited, self._watch)
             return

@@ -7,37 +7,39 @@ an instance of the library's becomes one of ours by a change of class, because t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import StreamReader
 from aiohttp.client_proto import ResponseHandler
 
+from antiphon.upstream.door import ExchangeFailed, Sink
+
 
 class Push:
-    """Where the reads of one body go: ``read`` with each, then ``end``, or ``fail`` with what broke it."""
+    """Where the reads of one body go, until it ends, breaks or is detached. ``read_at``: when it was last heard of."""
 
-    __slots__ = ("_end", "_fail", "_pieces", "_protocol", "_read", "ended")
+    __slots__ = ("_broke", "_protocol", "_sink", "_time", "ended", "pieces", "read_at")
 
     def __init__(
         self,
         protocol: ResponseHandler,
         payload: StreamReader,
-        *,
-        read: Callable[[bytes], None],
-        end: Callable[[], None],
-        fail: Callable[[BaseException], None],
+        sink: Sink,
+        broke: Callable[[BaseException], ExchangeFailed],
     ) -> None:
-        """Takes the body over from here on; what it holds already is the first read."""
-        self._read = read
-        self._end = end
-        self._fail = fail
-        self._pieces: list[bytes] = []
+        """Takes the body over. ``broke`` is asked what to tell the sink of a connection that failed under it."""
+        self._time = asyncio.get_running_loop().time
+        self._sink: Sink | None = sink
+        self._broke = broke
+        self._protocol = protocol
+        self.pieces: list[bytes] = []
+        self.read_at = self._time()
         self.ended = False
         failure = payload.exception()
         if payload._buffer:  # also what came before a failure
-            self._pieces.append(payload._read_nowait(-1))
-        self._protocol = protocol
+            self.pieces.append(payload._read_nowait(-1))
         if type(protocol) is not PushingProtocol:
             protocol.__class__ = PushingProtocol
             if protocol.transport is not None:
@@ -49,37 +51,32 @@ class Push:
         if failure is not None:
             self.broken(failure)
 
-    def feed(self, data: bytes) -> None:
-        """A piece of the read that is being parsed."""
-        self._pieces.append(data)
-
     def flush(self) -> None:
-        """The read is parsed: hand it over."""
-        if self.detached:
+        """A read is parsed: hand it over."""
+        sink, pieces = self._sink, self.pieces
+        if sink is None:
             return
-        pieces = self._pieces
         if pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
-            self._read(data)
+            self.read_at = self._time()
+            sink.read(data)
         if self.ended:
             self.detach()
-            self._end()
+            sink.end()
 
     def broken(self, failure: BaseException) -> None:
         """The connection failed under the body."""
-        if not self.detached:
+        sink, broke = self._sink, self._broke
+        if sink is not None:
             self.detach()
-            self._fail(failure)
-
-    @property
-    def detached(self) -> bool:
-        """Whether the protocol serves somebody else by now."""
-        return getattr(self._protocol, "push", None) is not self
+            sink.fail(broke(failure))
 
     def detach(self) -> None:
-        """No more calls."""
-        if not self.detached:
+        """No more calls; nothing of the request is kept alive from here."""
+        if self._sink is not None:
+            self._sink = None
+            del self._broke
             self._protocol.push = None  # type: ignore[attr-defined]
 
 
@@ -96,12 +93,17 @@ class PushingProtocol(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         push = self.push
-        if push is None:
+        if push is None or self._parser is None:
             super().data_received(data)
             return
+        # In the middle of a body the library's own method does nothing but this, at several times the price.
         self._parsing = True
         try:
-            super().data_received(data)
+            messages, self._upgraded, _ = self._parser.feed_data(data)
+            if messages:  # an answer to nothing
+                self.close()
+        except Exception:  # noqa: BLE001 - whatever the parser objects to, the connection is of no more use
+            self.close()
         finally:
             self._parsing = False
         push.flush()
@@ -115,7 +117,7 @@ class PushingReader(StreamReader):
     def feed_data(self, data: bytes, size: int = 0) -> bool:
         push: Push | None = self._protocol.push  # type: ignore[attr-defined]  # always a PushingProtocol
         if push is not None:
-            push.feed(data)
+            push.pieces.append(data)
         return False
 
     def begin_http_chunk_receiving(self) -> None:

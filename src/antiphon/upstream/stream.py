@@ -17,7 +17,7 @@ from antiphon.upstream import quirks
 from antiphon.upstream.door import ExchangeFailed, Headers, PushReply, Reply
 from antiphon.upstream.errors import in_stream, scrub
 from antiphon.upstream.sse import EventTooLong, SSEDecoder
-from antiphon.wire.chat import ChatChunk
+from antiphon.wire.chat import ChatChunk, only_text
 
 #: Longest whole completion that may come instead of a stream.
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -124,6 +124,7 @@ class ChatStream:
         """Ends the exchange: cut at once when the answer is not complete, its connection kept when it is."""
         complete = self._done and self._complete
         self._done = True
+        self._pump = None  # it knows us, and all that the request is made of
         await self._reply.aclose(complete=complete)
 
     def _read(self, data: bytes) -> list[ChatChunk]:
@@ -161,7 +162,7 @@ class ChatStream:
                 continue
             try:
                 chunk = _decode(payload)
-                if not quirks.settle(chunk, payload):
+                if not (only_text(chunk) or quirks.settle(chunk, payload)):
                     chunk = quirks.typed(msgspec.json.decode(payload))
             except msgspec.MsgspecError:
                 odd = self._odd(payload)
@@ -222,39 +223,43 @@ class ChatStream:
 class _Pump:
     """The sink of one chat stream: reads in, chunks out, in the same breath. See ``ChatStream.pump``."""
 
-    __slots__ = ("_reply", "_stream", "_take", "over")
+    __slots__ = ("_reply", "_run", "_stream", "_take", "over")
 
     def __init__(self, stream: ChatStream, reply: PushReply) -> None:
         self._stream = stream
         self._reply = reply
         self.over: asyncio.Future[bool]
+        self._run: Callable[..., bool]
         self._take: Callable[[list[ChatChunk]], bool]
 
     def begin(self, take: Callable[[list[ChatChunk]], bool]) -> None:
         """A new wait for the end. ``take`` runs in the caller's context, whoever calls the sink."""
-        context = contextvars.copy_context()
-        self._take = lambda chunks: context.run(take, chunks)
+        self._run = contextvars.copy_context().run
+        self._take = take
         self.over = asyncio.get_running_loop().create_future()
 
     def read(self, data: bytes) -> None:
         """One network read."""
-        if not self._stream._done:
-            self._give(self._stream._read(data))
+        stream = self._stream
+        if not stream._done:
+            self._give(stream, stream._read(data))
 
     def end(self) -> None:
         """The body is over."""
-        if not self._stream._done:
-            self._give(self._stream._end())
+        stream = self._stream
+        if not stream._done:
+            self._give(stream, stream._end())
 
     def fail(self, failure: ExchangeFailed) -> None:
         """The exchange broke."""
-        if not self._stream._done:
-            self._give(self._stream._broken(failure))
+        stream = self._stream
+        if not stream._done:
+            self._give(stream, stream._broken(failure))
 
-    def _give(self, chunks: list[ChatChunk]) -> None:
-        stream, over = self._stream, self.over
+    def _give(self, stream: ChatStream, chunks: list[ChatChunk]) -> None:
+        over = self.over
         try:
-            more = self._take(chunks) if chunks else True
+            more = self._run(self._take, chunks) if chunks else True
         except BaseException as failure:  # noqa: BLE001 - raised again in the task that waits for the end
             stream._done = True
             if not over.done():

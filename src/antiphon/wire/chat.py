@@ -85,3 +85,15 @@ class ChatChunk(msgspec.Struct):
     usage: ChatUsage | None = None
     service_tier: str | None = None
     error: Any = None
+
+
+def only_text(chunk: ChatChunk) -> str | None:
+    """The text of a chunk that says nothing else but its service tier, as nearly all do; None (or "") for any other."""
+    choices = chunk.choices
+    if not choices or len(choices) != 1 or chunk.usage is not None or chunk.error is not None:
+        return None
+    choice = choices[0]
+    delta = choice.delta
+    if delta is None or choice.finish_reason is not None or choice.index or delta.tool_calls or delta.refusal:
+        return None
+    return None if delta.reasoning_content or delta.reasoning else delta.content

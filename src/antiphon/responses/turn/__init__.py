@@ -19,8 +19,16 @@ import msgspec
 from antiphon.errors import UpstreamError
 from antiphon.responses.turn.calls import continued
 from antiphon.responses.turn.think import ThinkTags
-from antiphon.responses.turn.writers import CallShape, CallWriter, MessageWriter, ReasoningWriter, Seal, Writer
-from antiphon.wire.chat import ChatChunk, ChatUsage, Choice, FunctionDelta, ToolCallDelta
+from antiphon.responses.turn.writers import (
+    CallShape,
+    CallWriter,
+    MessageWriter,
+    PartWriter,
+    ReasoningWriter,
+    Seal,
+    Writer,
+)
+from antiphon.wire.chat import ChatChunk, ChatUsage, Choice, FunctionDelta, ToolCallDelta, only_text
 from antiphon.wire.events import OUTPUT_TEXT, REFUSAL, AnyEvent
 from antiphon.wire.items import Logprob
 from antiphon.wire.response import InputTokensDetails, OutputTokensDetails, Usage
@@ -71,6 +79,8 @@ class Turn:
         self._options = options
         self._think = ThinkTags(options.think_tags)
         self._logprobs: list[Logprob] | None = None
+        self._text: PartWriter | None = None
+        """The text being written, while it is all there is to write to."""
         self._held = 0
         """Characters that came behind an item that was still open."""
         self._queue: deque[Writer] = deque()
@@ -82,6 +92,9 @@ class Turn:
 
     def feed(self, *chunks: ChatChunk) -> list[AnyEvent]:
         """The events of these chunks. When one of them raises, those of the chunks before it come with ``flush``."""
+        if self._text is not None and len(chunks) == 1 and (token := only_text(chunks[0])):
+            self.service_tier = chunks[0].service_tier or self.service_tier
+            return [self._text.write(token)]  # the hot path: one more token
         for chunk in chunks:
             if chunk.usage is not None:
                 self.usage = _usage(chunk.usage)
@@ -97,11 +110,13 @@ class Turn:
                         f"The model wrote over {self._options.max_held} characters behind an unfinished tool call.",
                         code="upstream_invalid_response",
                     )
+        self._text = self._growing_text()
         out, self._out = self._out, []
         return out
 
     def flush(self, *, cut: bool = False) -> list[AnyEvent]:
         """Close what is open. ``cut``: the stream broke off, so the item being written is incomplete."""
+        self._text = None
         self._unhold()
         if cut or self.finish in _CUT_SHORT:
             self._cut()
@@ -115,6 +130,14 @@ class Turn:
         self._advance()
         out, self._out = self._out, []
         return out
+
+    def _growing_text(self) -> PartWriter | None:
+        queue = self._queue
+        if len(queue) != 1 or not self._think.settled or self._options.logprobs:
+            return None
+        last = queue[0]
+        part = last.part if type(last) is MessageWriter and not last.closed else None
+        return part if part is not None and part.channel.kind is OUTPUT_TEXT else None
 
     # -- one chunk
 
