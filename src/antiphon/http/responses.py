@@ -54,7 +54,8 @@ class Responses:
                 await send_stream(
                     peer, exchange.send, run.journal, headers=told, limits=self._limits, sole_reader=not stored
                 )
-            await run.finished()
+            if not peer.dropped:
+                await run.finished()
             if not request.stream and not peer.gone:
                 await exchange.json(_encode(run.response), headers=told)
 

@@ -2,7 +2,7 @@
 
 Two ways out. ``_Direct`` is a sink of the Journal that writes to uvicorn's transport; a token costs no task wake-up.
 ``_Portable`` follows the Journal and awaits ``send``; it serves any ASGI server. Both end with ``[DONE]``, both send a
-comment into a long silence, both drop a reader that is too far behind.
+comment into a long silence, both drop a reader that does not read.
 """
 
 from __future__ import annotations
@@ -228,11 +228,9 @@ class _Direct:
             self._last = body
         elif not self._over.done():
             self._written_at = self._time()
+            if self._paused_at is not None and not self._may_wait(len(body)):
+                return
             self._put(b"%x\r\n%b\r\n" % (len(body), body))
-            if self._paused_at is not None:
-                self._waiting += len(body)
-                if not self._sole and self._behind() > self._limits.lag_bytes:
-                    self._peer.drop()
 
     def pause(self) -> None:
         """The connection is full."""
@@ -247,6 +245,14 @@ class _Direct:
             self._paused_at = None
             if self._sole:
                 self._journal.release()
+
+    def _may_wait(self, size: int) -> bool:
+        """Whether so much more may wait for a full connection: yes, unless the reader was too far behind before."""
+        self._waiting += size
+        if self._sole or self._behind() <= self._limits.lag_bytes:
+            return True
+        self._peer.drop()
+        return False
 
     def _behind(self) -> int:
         return self._connection.transport.get_write_buffer_size()
@@ -279,7 +285,10 @@ class _Direct:
 
 
 class _Portable:
-    """Follows the Journal and awaits ``send``: for servers that do not show their transport."""
+    """Follows the Journal and awaits ``send``: for servers that do not show their transport.
+
+    Nothing piles up for a reader here, so it may be as far behind as it likes, as long as it reads.
+    """
 
     __slots__ = ("_journal", "_limits", "_send", "_sole")
 
@@ -300,16 +309,17 @@ class _Portable:
             await asyncio.wait([pump])
         return None if pump.cancelled() else pump.result()
 
-    async def _pump(self, at: int) -> bytes:
-        level = False  # with the journal; who never was is catching up, and not behind
-        async with contextlib.aclosing(self._journal.follow(after=at)) as batches:
+    async def _pump(self, after: int) -> bytes:
+        async with contextlib.aclosing(self._journal.follow(after=after)) as batches:
             while batch := await self._next(batches):
-                if level and not self._sole and sum(len(e.data) for e in batch) > self._limits.lag_bytes:
-                    raise _TooSlow
-                for piece in _pieces(batch):
-                    await self._put(frame(piece))
-                at += len(batch)
-                level = level or at + 1 >= len(self._journal.entries)
+                if self._sole:
+                    self._journal.hold()
+                try:
+                    for piece in _pieces(batch):
+                        await _put(self._send, frame(piece), self._limits)
+                finally:
+                    if self._sole:
+                        self._journal.release()
         return b""
 
     async def _next(self, batches: AsyncGenerator[Sequence[Entry], None]) -> Sequence[Entry] | None:
@@ -317,20 +327,11 @@ class _Portable:
         step = asyncio.ensure_future(anext(batches, None))
         try:
             while not (await asyncio.wait([step], timeout=self._limits.keepalive_seconds))[0]:
-                await self._put(_PING)
+                await _put(self._send, _PING, self._limits)
             return step.result()
         finally:
             step.cancel()
             await asyncio.wait([step])
-
-    async def _put(self, body: bytes) -> None:
-        if self._sole:
-            self._journal.hold()
-        try:
-            await _put(self._send, body, self._limits)
-        finally:
-            if self._sole:
-                self._journal.release()
 
 
 def _cancel(task: asyncio.Task[bytes]) -> None:

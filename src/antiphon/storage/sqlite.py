@@ -33,6 +33,9 @@ BUSY_SECONDS = 10.0
 
 READERS = 3
 
+#: Pages of the log before they are moved into the file. A page that many commits change moves once for all of them.
+_LOG_PAGES = 8_000
+
 #: After a burst the log is cut back to this.
 _LOG_BYTES = 64 * 1024 * 1024
 
@@ -41,6 +44,7 @@ _SETTINGS = (
     # A deleted response is gone from the file, not only from the index.
     "PRAGMA secure_delete=ON",
     f"PRAGMA journal_size_limit={_LOG_BYTES}",
+    f"PRAGMA wal_autocheckpoint={_LOG_PAGES}",
 )
 
 _INSERTS = tuple(SQLITE[f"insert_{table}"].sql for table in Packed._fields)
