@@ -70,8 +70,8 @@ class Host(Server):
         """Waits until the one run that is going on is held by its reader."""
 
         async def held() -> None:
-            while not _journal().held:
-                await asyncio.sleep(0.001)  # a held journal tells nobody
+            while not _journal().held:  # noqa: ASYNC110 - a held journal tells nobody
+                await asyncio.sleep(0.001)
 
         self.inside(held())
 
@@ -83,8 +83,8 @@ class Host(Server):
 
         async def lost() -> None:
             state = self._uvicorn.server_state
-            while state.tasks if abandoned else len(state.connections) > 1:
-                await asyncio.sleep(0.001)  # a connection's end is nowhere to be awaited
+            while state.tasks if abandoned else len(state.connections) > 1:  # noqa: ASYNC110 - nowhere to be awaited
+                await asyncio.sleep(0.001)
 
         self.inside(lost())
 
@@ -99,27 +99,26 @@ class Hosts:
 
     def __init__(self, backend: FakeBackend, folder: Path) -> None:
         self._backend = backend
-        self._folder = folder
+        self.folder = folder
         self._running: list[Host] = []
 
     def __call__(
-        self,
-        *,
-        upstream: Mapping[str, Any] = {},
-        environ: Mapping[str, str] | None = None,
-        http: str | None = None,
-        **tables: Mapping[str, Any],
+        self, *, environ: Mapping[str, str] | None = None, http: str | None = None, **settings: Mapping[str, Any]
     ) -> Host:
         """A running host with these settings."""
-        config = Config(upstreams={"local": UpstreamConfig(**{"url": self._backend.url, **upstream})}, discover=False)
-        storage = {"data_dir": str(self._folder / "data"), **tables.pop("storage", {})}
-        for table, settings in {"storage": storage, **tables}.items():
-            inner = msgspec.structs.replace(getattr(config, table), **settings)
-            config = msgspec.structs.replace(config, **{table: inner})
-        host = Host(config, environ=environ, http=http)
+        host = Host(self.config(**settings), environ=environ, http=http)
         self._running.append(host)
         host.start()
         return host
+
+    def config(self, *, upstream: Mapping[str, Any] = {}, **tables: Mapping[str, Any]) -> Config:
+        """A configuration that stands before the back end: ``config(upstream={...}, responses={...})``."""
+        config = Config(upstreams={"local": UpstreamConfig(**{"url": self._backend.url, **upstream})}, discover=False)
+        storage = {"data_dir": str(self.folder / "data"), **tables.pop("storage", {})}
+        for table, settings in {"storage": storage, **tables}.items():
+            inner = msgspec.structs.replace(getattr(config, table), **settings)
+            config = msgspec.structs.replace(config, **{table: inner})
+        return config
 
     def stop(self) -> None:
         """All of them."""

@@ -86,13 +86,18 @@ class Processes:
 
     def __call__(self, *arguments: str, data_dir: str = "data", port: int = 0, **environ: str) -> Process:
         """``antiphon serve`` with these arguments and variables."""
-        paths = [str(Path(__file__).resolve().parents[2] / "src"), os.environ.get("PYTHONPATH", "")]
-        bare = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(paths).rstrip(os.pathsep), "LANG": "C.UTF-8"}
         folder = str(self._folder / data_dir)
         given = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", folder, *arguments]
-        process = Process(given, {**bare, "ANTIPHON_DISCOVER": "false", **environ}, self._folder)
+        process = Process(given, {**self.bare(), **environ}, self._folder)
         self._running.append(process)
         return process
+
+    @staticmethod
+    def bare() -> dict[str, str]:
+        """An environment in which nothing is configured or found."""
+        paths = [str(Path(__file__).resolve().parents[2] / "src"), os.environ.get("PYTHONPATH", "")]
+        path = os.pathsep.join(paths).rstrip(os.pathsep)
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": path, "LANG": "C.UTF-8", "ANTIPHON_DISCOVER": "false"}
 
     def stop(self) -> None:
         """Kill what is left."""

@@ -110,9 +110,15 @@ def test_an_unstored_run_waits(hosts: Hosts, callers: Callers, backend: FakeBack
 
 
 @pytest.mark.parametrize("http", KINDS)
-def test_an_unstored_run_does_not_wait_forever(hosts: Hosts, callers: Callers, backend: FakeBackend, http: str | None) -> None:
+def test_an_unstored_run_does_not_wait_forever(
+    hosts: Hosts, callers: Callers, backend: FakeBackend, http: str | None
+) -> None:
     """Its reader is dropped when it takes nothing for too long; then there is nobody left, and the run ends."""
-    server = hosts(http=http, responses={"reader_stall_seconds": 0.3, "max_response_bytes": ROOM}, server={"keepalive_seconds": 0.1})
+    server = hosts(
+        http=http,
+        responses={"reader_stall_seconds": 0.3, "max_response_bytes": ROOM},
+        server={"keepalive_seconds": 0.1},
+    )
     backend.answer(*[delta(content=PIECE)] * MANY, Gate())
     callers(server.root).create(stream=True, store=False).until("response.created")
     assert backend.call().gone.wait(PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 import time
@@ -28,7 +29,11 @@ class Caller:
         if buffer is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self._socket.settimeout(PATIENCE)
-        self._socket.connect((place.hostname, place.port))
+        try:
+            self._socket.connect((place.hostname, place.port))
+        except OSError:
+            self._socket.close()
+            raise
         self._file = self._socket.makefile("rb")
         self._frames = self._blocks()
         self._events = self._parsed()
@@ -93,10 +98,14 @@ class Caller:
         """Reads on to the next event of this type."""
         return next(event for event in self.events() if event["type"] == kind)
 
+    def whole(self) -> bytes:
+        """The whole body of a reply that is no stream."""
+        self.head()
+        return self._file.read(int(self.headers["content-length"]))
+
     def json(self) -> Json:
         """The whole JSON reply."""
-        self.head()
-        body: Json = json.loads(self._file.read(int(self.headers["content-length"])))
+        body: Json = json.loads(self.whole())
         return body
 
     def at_end(self) -> bool:
@@ -105,6 +114,10 @@ class Caller:
             return not self._file.read(1)
         except ConnectionError:
             return True
+
+    def readable(self, seconds: float) -> bool:
+        """Whether something comes within this time."""
+        return bool(select.select([self._socket], [], [], seconds)[0])
 
     def close(self) -> None:
         """Hangs up."""
@@ -121,7 +134,9 @@ class Caller:
             while data := self._file.read1(65536):
                 yield data
             return
+        until = time.monotonic() + PATIENCE
         while True:
+            assert time.monotonic() < until, "the stream does not end"
             size = int(self._file.readline(), 16)
             data = self._file.read(size)
             assert self._file.readline() == b"\r\n"

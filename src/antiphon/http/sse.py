@@ -77,7 +77,8 @@ async def send_stream(
     await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
     try:
         if connection is not None and connection.chunked:
-            after = await _catch_up(peer, send, journal, after, limits)
+            if not sole_reader:  # it is here from the first event on, and the run must not go on while it catches up
+                after = await _catch_up(peer, send, journal, after, limits)
             last = await _Direct(peer, connection, journal, limits, sole_reader=sole_reader).run(after)
         else:
             if connection is not None:
@@ -287,19 +288,24 @@ class _Direct:
 class _Portable:
     """Follows the Journal and awaits ``send``: for servers that do not show their transport.
 
-    Nothing piles up for a reader here, so it may be as far behind as it likes, as long as it reads.
+    Nothing piles up for a reader here but in the Journal, so it may be as far behind as it likes, as long as it reads;
+    a sole reader, for whom the Journal is all that piles up, holds it instead.
     """
 
-    __slots__ = ("_journal", "_limits", "_send", "_sole")
+    __slots__ = ("_held", "_journal", "_limits", "_send", "_sole", "_unsent")
 
     def __init__(self, send: Send, journal: Journal, limits: StreamLimits, *, sole_reader: bool) -> None:
         self._send = send
         self._journal = journal
         self._limits = limits
         self._sole = sole_reader
+        self._unsent = 0
+        self._held = False
 
     async def run(self, peer: Peer, after: int) -> bytes | None:
         """Until the journal has ended: what is still to be sent, nothing. None when the peer has gone before."""
+        if self._sole:
+            self._journal.attach(self._published, after=after)
         pump = asyncio.get_running_loop().create_task(self._pump(after))
         peer.on_gone(functools.partial(_cancel, pump))
         try:
@@ -307,19 +313,27 @@ class _Portable:
         finally:
             pump.cancel()
             await asyncio.wait([pump])
+            self._journal.detach(self._published)
+            self._count(-self._unsent)
         return None if pump.cancelled() else pump.result()
+
+    def _published(self, entries: Sequence[Entry]) -> None:
+        self._count(sum(len(entry.data) for entry in entries))
+
+    def _count(self, size: int) -> None:
+        """So many bytes more, or fewer, are not sent yet."""
+        self._unsent += size
+        if self._held != (self._unsent > _PIECE):
+            self._held = not self._held
+            self._journal.hold() if self._held else self._journal.release()
 
     async def _pump(self, after: int) -> bytes:
         async with contextlib.aclosing(self._journal.follow(after=after)) as batches:
             while batch := await self._next(batches):
-                if self._sole:
-                    self._journal.hold()
-                try:
-                    for piece in _pieces(batch):
-                        await _put(self._send, frame(piece), self._limits)
-                finally:
+                for piece in _pieces(batch):
+                    await _put(self._send, frame(piece), self._limits)
                     if self._sole:
-                        self._journal.release()
+                        self._count(-sum(len(entry.data) for entry in piece))
         return b""
 
     async def _next(self, batches: AsyncGenerator[Sequence[Entry], None]) -> Sequence[Entry] | None:

@@ -22,7 +22,7 @@ from antiphon.errors import APIError, InternalError, Unavailable, UpstreamError
 from antiphon.responses import lifecycle
 from antiphon.responses.fold import Fold
 from antiphon.responses.journal import Journal, ResponseTooLarge
-from antiphon.responses.schema import SchemaCheck, with_complaint
+from antiphon.responses.schema import SchemaCheck, answer, with_complaint
 from antiphon.responses.turn import Turn, TurnOptions
 from antiphon.storage.model import Finished, Owner, Step, Store, StoredItem, StoredResponse
 from antiphon.upstream.routing import Route
@@ -30,7 +30,6 @@ from antiphon.upstream.stream import ChatStream
 from antiphon.wire.chat import ChatChunk, ChatRequest
 from antiphon.wire.encode import Dialect, Entry
 from antiphon.wire.events import AnyEvent, Delta, Event
-from antiphon.wire.items import Message, OutputText, Reasoning
 from antiphon.wire.response import Response, Usage
 
 _log = logging.getLogger("antiphon.run")
@@ -206,8 +205,8 @@ class Run:
         """The answer is held back until it fits; one that does not goes back with what is wrong with it."""
         for attempt in range(self._config.schema_retries + 1):
             held: list[AnyEvent] = []
-            turn = await self._translate(stream, first_item, held.extend)
-            text = _answer(held) if turn.finish in (None, "stop") else None
+            turn = await self._translate(stream, first_item, self._holding(held))
+            text = answer(held) if turn.finish in (None, "stop") else None
             problem = None if text is None else check.problem(text)
             if text is None or problem is None:
                 self._emit(held)
@@ -222,6 +221,19 @@ class Run:
             request = with_complaint(request, text, problem)
             stream = await self.plan.route.upstream.stream(request, headers=self.plan.headers)
         raise AssertionError("the last attempt returns or raises")
+
+    def _holding(self, held: list[AnyEvent]) -> Callable[[Sequence[AnyEvent]], None]:
+        """Takes events in instead of telling them, as much as a response may hold."""
+        size, limit = 0, self._config.max_response_bytes
+
+        def hold(batch: Sequence[AnyEvent]) -> None:
+            nonlocal size
+            size += sum(len(event.text) for event in batch if type(event) is Delta)
+            if size > limit:
+                raise ResponseTooLarge(f"The answer grew over max_response_bytes ({limit} bytes) and was ended there.")
+            held.extend(batch)
+
+        return hold
 
     async def _translate(self, stream: ChatStream, first_item: int, emit: Callable[[Sequence[AnyEvent]], None]) -> Turn:
         """One upstream stream to events, as they come."""
@@ -379,17 +391,3 @@ def without_output(response: Response) -> bytes:
 def whole(result: bytes, output: Sequence[bytes]) -> bytes:
     """The JSON of a stored Response: ``result`` as ``without_output`` made it, and its output items."""
     return result[: -len(_NO_OUTPUT)] + b'"output":[' + b",".join(output) + b"]}"
-
-
-def _answer(events: Sequence[AnyEvent]) -> str | None:
-    """The text of a turn that is an answer: None when it calls tools or refuses."""
-    texts: list[str] = []
-    for event in events:
-        item = event.payload.get("item") if isinstance(event, Event) and event.type.endswith("item.done") else None
-        if isinstance(item, Message):
-            texts += [part.text for part in item.content if isinstance(part, OutputText)]
-            if any(not isinstance(part, OutputText) for part in item.content):
-                return None
-        elif item is not None and not isinstance(item, Reasoning):
-            return None
-    return "".join(texts)

@@ -88,6 +88,7 @@ def load_keys(configured: str | None, key_file: Path) -> list[bytes]:
 
 def _make_key(key_file: Path) -> None:
     """Whole or not at all, and never over another process's: linking a finished file fails when there is one."""
+    key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the database may live elsewhere
     draft = key_file.with_name(f"{key_file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

@@ -135,11 +135,15 @@ class Service:
             return TokenCount(exact, exact=True)
         return TokenCount(await tokens.estimate(chat), exact=False)
 
-    async def close(self) -> None:
-        """Stop what runs, and wait until all of it is stored."""
+    def stop(self) -> None:
+        """Begin no more runs, and stop those that are under way."""
         self._closing = True
         for run in list(self._running.values()):
             run.stop()
+
+    async def close(self) -> None:
+        """Stop what runs, and wait until all of it is stored."""
+        self.stop()
         if self._running:
             await asyncio.wait(list(self._running))
 

@@ -214,7 +214,10 @@ async def open_postgres(url: str) -> PostgresDatabase:
             reset=_leave,
             server_settings={"application_name": "antiphon"},
         )
-    except (*_PASSING, asyncpg.PostgresError, ValueError) as error:
+    except ValueError as error:
+        # What it complains about may be a piece of the password, where that was written without escapes.
+        raise CannotOpen("the URL of the PostgreSQL database cannot be read") from error
+    except (*_PASSING, asyncpg.PostgresError) as error:
         raise CannotOpen(f"PostgreSQL cannot be reached: {error or type(error).__name__}") from error
     try:
         async with pool.acquire() as connection:

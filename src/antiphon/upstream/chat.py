@@ -28,6 +28,9 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 ASK_SECONDS = 5.0
 LIST_SECONDS = 2.0
 
+#: Shorter values of forwarded headers are words, not credentials.
+_SHORTEST_CREDENTIAL = 8
+
 #: Headers that describe the body a client sends; they travel with it when it is passed through.
 _BODY_HEADERS = frozenset({"content-type", "accept"})
 #: Never forwarded, whatever the configuration names: they belong to the one connection.
@@ -65,10 +68,11 @@ class Upstream:
         ``ContextLengthExceeded`` when the prompt does not fit.
         """
         sent = self._with_client(self._json, headers) if headers else self._json
+        secrets = self._secrets if sent is self._json else (*self._secrets, *_credentials(sent, self._json))
         reply = await self._send("POST", self.url + "/chat/completions", sent, _encode(request))
         if not 200 <= reply.status < 300:
-            raise await self._refused(reply, request.get("model"))
-        return ChatStream(reply, self.name, self._secrets)
+            raise await self._refused(reply, request.get("model"), secrets)
+        return ChatStream(reply, self.name, secrets)
 
     async def forward(
         self, method: str, path: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()
@@ -140,12 +144,12 @@ class Upstream:
         except ExchangeFailed as failure:
             raise unreachable(self.name, self._place, failure) from failure
 
-    async def _refused(self, reply: Reply, model: Any) -> UpstreamError:
+    async def _refused(self, reply: Reply, model: Any, secrets: tuple[str, ...]) -> UpstreamError:
         try:
             body = await read_all(reply, MAX_ERROR_BYTES)
         except ExchangeFailed:
             body = b""  # the status alone still tells the client enough
-        found = refusal(self.name, reply.status, reply.headers, body, self._secrets)
+        found = refusal(self.name, reply.status, reply.headers, body, secrets)
         window = getattr(found, "context_window", None)
         if window and isinstance(model, str):
             self.learn_context_window(model, window)
@@ -154,7 +158,7 @@ class Upstream:
     async def _fetch_models(self) -> Any:
         reply = await self._send("GET", self.url + "/models", self._own, b"", LIST_SECONDS)
         if reply.status != 200:
-            raise await self._refused(reply, None)
+            raise await self._refused(reply, None, self._secrets)
         return await self._json_body(reply)
 
     async def _json_body(self, reply: Reply) -> Any:
@@ -177,3 +181,9 @@ class Upstream:
         except UpstreamError:
             return 0, None  # counting falls back to an estimate, which says that it is one
         return 200, answer if isinstance(answer, dict) else None
+
+
+def _credentials(sent: Headers, own: Headers) -> list[str]:
+    """Values of the client's headers that went along: a back end may repeat them in its errors, which are stored."""
+    values = (value.partition(" ")[2] or value for name, value in sent if (name, value) not in own)
+    return [value for value in values if len(value) >= _SHORTEST_CREDENTIAL]

@@ -82,7 +82,7 @@ class Network:
             reply = NetworkReply(connection, request, self._used)
             try:
                 await reply.start(place)
-            except (aiohttp.ServerDisconnectedError, ConnectionError) as failure:
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as failure:
                 # The peer may close a kept connection just as we reach for it. Nothing came back on it, so nothing
                 # was begun: another connection gets the request.
                 if not reused or attempt == _ATTEMPTS:

@@ -160,6 +160,8 @@ def echo_tools(tools: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:
 
 
 def _public(tool: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(inner := tool.get("tools"), list):
+        tool = {**tool, "tools": [_public(one) if isinstance(one, dict) else one for one in inner]}
     if tool.get("type") != "mcp":
         return tool
     public = {key: value for key, value in tool.items() if key not in _SECRET}
