@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import openai
@@ -142,6 +143,21 @@ def test_a_schema_that_cannot_be_followed(checking: Server, backend: FakeBackend
         assert reply.status_code == 400, reply.text
         assert reply.json()["error"]["param"] == "text.format.schema"
     assert backend.calls == []
+
+
+def test_nothing_is_fetched_for_a_schema(checking: Server, backend: FakeBackend) -> None:
+    """Not even for a reference that is only seen while an answer is checked: no client sends us anywhere."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        url = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/schema.json"
+        schema: Json = {"type": "object", "properties": {"city": {"$id": "urn:city", "$ref": url}}}
+        backend.answer(*text(GOOD))
+        response = checking.client.responses.create(model="m", input="x", text={"format": {**FORMAT, "schema": schema}})
+        assert response.status == "failed"
+        assert response.error is not None
+        assert "leads nowhere" in response.error.message
+        elsewhere.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
 
 
 def test_a_reference_that_can_be_followed(checking: Server, backend: FakeBackend) -> None:

@@ -11,7 +11,6 @@ from antiphon import ambient
 from antiphon.config import ResponsesConfig
 from antiphon.errors import InvalidRequest
 from antiphon.storage.model import ChainBroken, ChainTooLong, Owner, Store, StoredItem
-from antiphon.wire.tools import without_secrets
 
 ItemDict = dict[str, Any]
 
@@ -91,8 +90,6 @@ def as_stored(items: Iterable[ItemDict]) -> list[StoredItem]:
 
 def _listed(item: ItemDict) -> ItemDict:
     kind = item.get("type") or "message"
-    if isinstance(tools := item.get("tools"), list):
-        item = {**item, "tools": without_secrets([tool for tool in tools if isinstance(tool, dict)])}
     item_id = item.get("id") or ambient.new_id(kind)
     if kind in _WITH_STATUS:
         return {**item, "id": item_id, "status": item.get("status") or "completed"}

@@ -183,7 +183,12 @@ class Upstream:
         return 200, answer if isinstance(answer, dict) else None
 
 
+#: Words in the name of a header whose value is nobody else's business.
+_SECRET_WORDS = ("auth", "key", "token", "secret", "password", "cookie", "signature")
+
+
 def _credentials(sent: Headers, own: Headers) -> list[str]:
     """Values of the client's headers that went along: a back end may repeat them in its errors, which are stored."""
-    values = (value.partition(" ")[2] or value for name, value in sent if (name, value) not in own)
+    passed = ((name.lower(), value) for name, value in sent if (name, value) not in own)
+    values = (value.partition(" ")[2] or value for name, value in passed if any(word in name for word in _SECRET_WORDS))
     return [value for value in values if len(value) >= _SHORTEST_CREDENTIAL]
