@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 
 import pytest
 
@@ -153,3 +154,25 @@ async def test_an_answer_over_the_limit_is_not_read(network: Network) -> None:
     async with serving(handler) as url:
         with pytest.raises(ExchangeFailed):
             await read_all(await network.send(post(url)), 1000)
+
+
+async def test_a_finished_reply_whose_end_is_outstanding_closes_with_the_door() -> None:
+    """The connection that still waits for its last bytes is let go with the rest, and never by the collector."""
+    network = Network(proxies={})
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.begin()
+        await peer.chunk(b"all there is to say")
+        await peer.reader.read()  # until the other side closes; the end of the body never comes
+
+    async with serving(handler) as url:
+        reply = await network.send(post(url))
+        assert await anext(reply.reads) == b"all there is to say"
+        await reply.aclose(complete=True)
+        await network.aclose()
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            connection = reply._connection  # whose finaliser would complain
+            connection.__del__()
+    assert not heard

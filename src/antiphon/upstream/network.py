@@ -64,6 +64,7 @@ class Network:
         self._places: dict[str, _Place] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._used: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
+        self._lingering: set[NetworkReply] = set()
         self._closed = False
 
     async def send(self, request: Request) -> Reply:
@@ -79,7 +80,7 @@ class Network:
         while True:
             connection = await self._connect(request, place)
             reused = connection.protocol in self._used
-            reply = NetworkReply(connection, request, self._used)
+            reply = NetworkReply(connection, request, self._used, self._lingering)
             try:
                 await reply.start(place)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as failure:
@@ -96,6 +97,8 @@ class Network:
     async def aclose(self) -> None:
         """Cuts every connection."""
         self._closed = True
+        for reply in list(self._lingering):
+            await reply.aclose()
         connectors, self._connectors = self._connectors, {}
         for connector in connectors.values():
             await connector.close()
@@ -170,6 +173,7 @@ class NetworkReply:
 
     __slots__ = (
         "_connection",
+        "_lingering",
         "_loop",
         "_message",
         "_payload",
@@ -182,11 +186,16 @@ class NetworkReply:
     )
 
     def __init__(
-        self, connection: aiohttp.connector.Connection, request: Request, used: weakref.WeakSet[ResponseHandler]
+        self,
+        connection: aiohttp.connector.Connection,
+        request: Request,
+        used: weakref.WeakSet[ResponseHandler],
+        lingering: set[NetworkReply],
     ) -> None:
         self._connection = connection
         self._request = request
         self._used = used
+        self._lingering = lingering
         self._loop = asyncio.get_running_loop()
         self._since: float | None = self._loop.time()  # since when we wait for the peer; None while we do not
         self._timer = self._loop.call_later(request.read_seconds, self._watch)
@@ -289,12 +298,14 @@ class NetworkReply:
         if complete and self._connection.protocol is not None:
             self._timer.cancel()
             self._timer = self._loop.call_later(FINISH_SECONDS, self._cut)
+            self._lingering.add(self)  # nobody else holds us now, and the loop may end before the timer
         else:
             self._cut()
 
     def _ended(self) -> None:
         """The last byte of the body is here: the connection may serve another."""
         self._timer.cancel()
+        self._lingering.discard(self)
         protocol = self._connection.protocol
         if protocol is not None:
             self._used.add(protocol)
@@ -302,6 +313,7 @@ class NetworkReply:
 
     def _cut(self) -> None:
         self._timer.cancel()
+        self._lingering.discard(self)
         if self._push is not None:
             self._push.detach()
         self._connection.close()
