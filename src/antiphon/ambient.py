@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
 #: Prefix of each kind of id on the wire.
@@ -24,6 +24,7 @@ PREFIXES = {
     "custom_tool_call": "ctc_",
     "custom_tool_call_output": "ctco_",
     "item": "item_",
+    "conversation": "conv_",
     "request": "req_",
     "completion": "chatcmpl-",
     "file": "file-",
@@ -89,11 +90,27 @@ def new_id(kind: str) -> str:
     return f"{prefix}{time.time_ns() // 1_000_000:012x}{_random.token()}"
 
 
-@contextlib.contextmanager
-def freeze(scope: str, at: float = 0.0) -> Iterator[None]:
-    """Within this context ids are derived from ``scope`` and their order, and the clock stands at ``at``."""
-    token = _frozen.set(_Frozen(scope, at))
-    try:
-        yield
-    finally:
-        _frozen.reset(token)
+def freezing(scope: str, at: float = 0.0) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """A context to be entered many times: in it ids are derived from ``scope`` and their order, which goes on from one
+    time to the next, and the clock stands at ``at``."""
+    state = _Frozen(scope, at)
+
+    @contextlib.contextmanager
+    def frozen() -> Iterator[None]:
+        token = _frozen.set(state)
+        try:
+            yield
+        finally:
+            _frozen.reset(token)
+
+    return frozen
+
+
+def freeze(scope: str, at: float = 0.0) -> contextlib.AbstractContextManager[None]:
+    """The same, to be entered once."""
+    return freezing(scope, at)()
+
+
+def is_frozen() -> bool:
+    """Whether ids repeat themselves here: what was made under the same id before is the same thing, made again."""
+    return _frozen.get() is not None

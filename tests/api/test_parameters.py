@@ -430,8 +430,6 @@ def test_truncation(client: openai.OpenAI, backend: FakeBackend) -> None:
     ("body", "param"),
     [
         pytest.param({"background": True}, "background", marks=covers("param:background")),
-        pytest.param({"conversation": "conv_1"}, "conversation", marks=covers("param:conversation")),
-        pytest.param({"conversation": {"id": "conv_1"}}, "conversation", marks=covers("param:conversation")),
         pytest.param({"prompt": {"id": "pmpt_1"}}, "prompt", marks=covers("param:prompt")),
         pytest.param({"moderation": {"model": "m"}}, "moderation", marks=covers("param:moderation")),
         pytest.param(

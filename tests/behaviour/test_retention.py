@@ -33,7 +33,7 @@ def test_an_expired_log(fresh_database: FreshDatabase, hosts: Hosts, kind: Kind)
 
 def test_the_housekeeper(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server drops what is old by itself, now and then, as long as the configuration says it keeps it."""
-    monkeypatch.setattr("antiphon.app._EXPIRY_SECONDS", 0.01)
+    monkeypatch.setattr("antiphon.app.application._EXPIRY_SECONDS", 0.01)
     server = hosts(storage={"journal_retention_seconds": 0})
     old = server.http.post("/v1/responses", json={"model": "m", "input": "hi"}).json()
     for _ in range(int(PATIENCE * 10)):

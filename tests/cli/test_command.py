@@ -14,7 +14,7 @@ from antiphon import __version__
 from antiphon.cli.command import main, overrides
 
 NOTHING = dict.fromkeys(
-    ("host", "port", "upstream", "upstream_key", "data_dir", "database_url", "log_level"), None
+    ("host", "port", "upstream", "upstream_key", "data_dir", "database_url", "tape", "tape_mode", "log_level"), None
 )  # as click passes options that were not given
 
 
@@ -59,6 +59,8 @@ def test_every_option_is_a_setting() -> None:
         upstream_key="env:K",
         data_dir="d",
         database_url="sqlite:///x",
+        tape="t",
+        tape_mode="record",
         log_level="debug",
     ) == {
         "server.host": "::1",
@@ -66,6 +68,8 @@ def test_every_option_is_a_setting() -> None:
         "server.log_level": "debug",
         "storage.data_dir": "d",
         "storage.database_url": "sqlite:///x",
+        "tape.dir": "t",
+        "tape.mode": "record",
         "upstreams.default": {"url": "http://h/v1", "key": "env:K"},
         "default_upstream": "default",
     }

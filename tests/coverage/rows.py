@@ -32,6 +32,14 @@ ENDPOINTS = _rows(
     POST /v1/responses/{id}/cancel | only for background responses
     GET /v1/responses/{id}/input_items | pages of what was sent
     POST /v1/responses/input_tokens | counts without sampling
+    POST /v1/conversations | makes a conversation, perhaps with items
+    GET /v1/conversations/{id} | its metadata
+    POST /v1/conversations/{id} | other metadata
+    DELETE /v1/conversations/{id} | removes it
+    POST /v1/conversations/{id}/items | appends up to 20
+    GET /v1/conversations/{id}/items | pages of them
+    GET /v1/conversations/{id}/items/{item} | one of them
+    DELETE /v1/conversations/{id}/items/{item} | takes it out
     POST /v1/chat/completions | passed through
     POST /v1/completions | passed through
     POST /v1/embeddings | passed through
@@ -48,7 +56,7 @@ PARAMETERS = _rows(
     access_programs | accepted and without meaning here
     background | true is refused
     context_management | entries are refused
-    conversation | refused
+    conversation | its items come before the input; the turn is appended to it
     frequency_penalty | to the model, echoed
     image | forced compression is refused
     include | log probabilities, sealed reasoning

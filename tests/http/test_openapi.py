@@ -62,14 +62,14 @@ def test_every_route_is_in_it(server: Server) -> None:
     ids = []
     for path, item in DOCUMENT["paths"].items():
         methods = {method.upper() for method in item if method != "parameters"}
-        url = path.replace("{response_id}", "resp_x").replace("{model}", "x")
+        url = re.sub(r"\{\w+\}", "x", path)
         for method in ("GET", "POST", "DELETE", "PUT", "PATCH"):
             if path == INPUT_TOKENS and method in ("GET", "DELETE"):
                 continue  # there it is the id of a response
             reply = server.http.request(method, url, json={} if method == "POST" else None)
             assert (reply.status_code != 405) is (method in methods), (method, path)
         ids += [item[method.lower()]["operationId"] for method in methods]
-    assert len(set(ids)) == len(ids) == 13
+    assert len(set(ids)) == len(ids) == 21
 
 
 def test_every_parameter_is_in_it() -> None:
@@ -114,7 +114,8 @@ def test_items_in_no_form(server: Server, item: Any) -> None:
     ("name", "value"),
     [
         ("background", True),
-        ("conversation", "conv_1"),
+        ("conversation", 3),
+        ("conversation", {}),
         ("prompt", {"id": "x"}),
         ("moderation", {"model": "x"}),
         ("context_management", [{"type": "compaction"}]),
@@ -152,6 +153,10 @@ def test_our_answers_fit(server: Server) -> None:
     assert problems("Error", get("/v1/responses/none").json()) == []
     counted = server.http.post("/v1/responses/input_tokens", json={"model": "demo", "input": "hello"}).json()
     assert problems("InputTokens", counted) == []
+    talk = server.http.post("/v1/conversations", json={"items": [{"role": "user", "content": "x"}]}).json()
+    assert problems("Conversation", talk) == []
+    assert problems("ItemList", get(f"/v1/conversations/{talk['id']}/items").json()) == []
+    assert problems("DeletedConversation", server.http.delete(f"/v1/conversations/{talk['id']}").json()) == []
     assert problems("DeletedResponse", server.http.delete(f"/v1/responses/{made['id']}").json()) == []
 
 

@@ -6,6 +6,7 @@ refused; nothing is a 500; every reply has the form that the document gives it. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,14 +36,18 @@ _API = schemathesis.openapi.from_dict(
 )
 _ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
 _ASK = {"model": "demo", "input": "hello"}
+_TALK = {"path_parameters": {"conversation_id": "TALK"}}
+_SAID = {"path_parameters": {"conversation_id": "TALK", "item_id": "SAID"}}
 _CHAT = {"model": "demo", "messages": [{"role": "user", "content": "hello"}]}
 
-#: Requests that must succeed, by operation; ``ID`` stands for a stored response.
+#: Requests that must succeed, by operation; ``ID`` stands for a stored response, ``TALK`` for a conversation and
+#: ``SAID`` for an item of it.
 _GOOD: dict[str, list[dict[str, Any]]] = {
     "POST /v1/responses": [
         {"body": {**_ASK, "input": [_ITEM]}},
         {"body": {**_ASK, "stream": True}},
         {"body": {**_ASK, "previous_response_id": "ID"}},
+        {"body": {**_ASK, "conversation": {"id": "TALK"}}},
     ],
     "POST /v1/responses/input_tokens": [{"body": _ASK}],
     "GET /v1/responses/{response_id}": [
@@ -54,6 +59,14 @@ _GOOD: dict[str, list[dict[str, Any]]] = {
     "GET /v1/responses/{response_id}/input_items": [
         {"path_parameters": {"response_id": "ID"}, "query": {"limit": 1, "order": "asc"}}
     ],
+    "POST /v1/conversations": [{}, {"body": {"items": [_ITEM], "metadata": {"a": "b"}}}],
+    "GET /v1/conversations/{conversation_id}": [_TALK],
+    "POST /v1/conversations/{conversation_id}": [{**_TALK, "body": {"metadata": None}}],
+    "DELETE /v1/conversations/{conversation_id}": [_TALK],
+    "GET /v1/conversations/{conversation_id}/items": [{**_TALK, "query": {"limit": 1, "order": "asc"}}],
+    "POST /v1/conversations/{conversation_id}/items": [{**_TALK, "body": {"items": [_ITEM]}}],
+    "GET /v1/conversations/{conversation_id}/items/{item_id}": [_SAID],
+    "DELETE /v1/conversations/{conversation_id}/items/{item_id}": [_SAID],
     "POST /v1/chat/completions": [{"body": _CHAT}, {"body": {**_CHAT, "stream": True}}],
     "POST /v1/completions": [{"body": {"model": "demo", "prompt": "hello"}}],
     "POST /v1/embeddings": [{"body": {"model": "demo", "input": ["hello"], "encoding_format": "base64"}}],
@@ -83,11 +96,14 @@ class Prober:
         self._server = server
         self._session = session
         self.statuses: set[int] = set()
-        self.stored = self.new_response()
+        self.known = self.new()
 
-    def new_response(self) -> str:
-        """The id of a new stored response."""
-        return str(self._server.http.post("/v1/responses", json=_ASK).json()["id"])
+    def new(self) -> dict[str, str]:
+        """Ids of new things, by the names that stand for them."""
+        post = self._server.http.post
+        talk = post("/v1/conversations", json={"items": [_ITEM]}).json()["id"]
+        said = self._server.http.get(f"/v1/conversations/{talk}/items").json()["first_id"]
+        return {"ID": post("/v1/responses", json=_ASK).json()["id"], "TALK": talk, "SAID": said}
 
     def send(self, case: Case) -> int:
         """One request; every check of the reply must hold."""
@@ -98,13 +114,16 @@ class Prober:
     def reach(self, case: Case, mode: GenerationMode) -> None:
         """Let a generated case come as far as it may: to a model and a response that are there."""
         if isinstance(case.body, dict):
-            for name, known in (("model", "demo"), ("previous_response_id", self.stored)):
+            ids = {"model": "demo", "previous_response_id": self.known["ID"], "conversation": self.known["TALK"]}
+            for name, known in ids.items():
                 if isinstance(case.body.get(name), str) and case.body[name]:
                     case.body[name] = known
             if mode is GenerationMode.POSITIVE and case.path.startswith("/v1/responses") and not case.body.get("input"):
                 case.body["input"] = "hello"
-        if "response_id" in case.path_parameters and case.method != "DELETE":
-            case.path_parameters["response_id"] = self.stored
+        if case.method != "DELETE":
+            for name, stands in (("response_id", "ID"), ("conversation_id", "TALK"), ("item_id", "SAID")):
+                if name in case.path_parameters:
+                    case.path_parameters[name] = self.known[stands]
 
 
 @pytest.mark.parametrize("name", list(_GOOD))
@@ -116,12 +135,15 @@ def test_operation(server: Server, name: str) -> None:
         session.trust_env = False
         prober = Prober(server, session)
         for parts in _GOOD[name]:
-            new = prober.new_response()
+            new = prober.new()
             assert prober.send(operation.Case(**_filled(parts, new), media_type=_media(parts))) == 200
         _generate(operation, prober, GenerationMode.POSITIVE, _MANY.get(name, _EXAMPLES))
         if operation.body or operation.query:
             _generate(operation, prober, GenerationMode.NEGATIVE, _MANY.get(name, _EXAMPLES))
-        elif "{" not in path:
+        if "{" in path:
+            unknown = _nobodys(path, _GOOD[name])
+            prober.send(operation.Case(**unknown, media_type=_media(unknown)))
+        elif not (operation.body or operation.query):
             prober.statuses.add(session.delete(server.root + path).status_code)  # nothing else in it can be wrong
     assert not _GOOD[name] or 200 in prober.statuses
     assert any(400 <= status < 500 for status in prober.statuses)
@@ -152,10 +174,16 @@ def _generate(operation: Any, prober: Prober, mode: GenerationMode, many: int) -
     run()
 
 
-def _filled(value: Any, response_id: str) -> Any:
+def _filled(value: Any, ids: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _filled(inner, response_id) for key, inner in value.items()}
-    return response_id if value == "ID" else value
+        return {key: _filled(inner, ids) for key, inner in value.items()}
+    return ids.get(value, value) if isinstance(value, str) else value
+
+
+def _nobodys(path: str, good: list[dict[str, Any]]) -> dict[str, Any]:
+    """A good request for what is not there."""
+    names = re.findall(r"{(\w+)}", path)
+    return {**(good[0] if good else {}), "path_parameters": dict.fromkeys(names, "unknown")}
 
 
 def _media(parts: dict[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from antiphon.wire.canonical import canonical, canonical_key
+from antiphon.tape.canon.chat import canonical, canonical_key
 from tests.recordings.tape import Json, Recording
 
 #: The header that says to which conversation a request belongs.

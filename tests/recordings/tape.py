@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.wire.canonical import canonical, canonical_key
+from antiphon.tape.canon.chat import canonical, canonical_key
 
 Json = dict[str, Any]
 

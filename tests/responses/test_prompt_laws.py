@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from antiphon.config import UpstreamConfig
 from antiphon.responses.prompt import drop_oldest_turn, render
 from antiphon.responses.toolbox import Toolbox
-from antiphon.wire.canonical import canonical
+from antiphon.tape.canon.chat import canonical
 from antiphon.wire.requests import CreateResponse, read_create
 from tests.responses.conversations import ItemDict, conversations
 from tests.responses.strict import check

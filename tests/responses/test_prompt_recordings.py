@@ -11,7 +11,7 @@ import pytest
 from antiphon.config import UpstreamConfig
 from antiphon.responses.prompt import render
 from antiphon.responses.toolbox import Toolbox
-from antiphon.wire.canonical import canonical, canonical_key
+from antiphon.tape.canon.chat import canonical, canonical_key
 from antiphon.wire.requests import read_create
 from tests.shared import SHARED, shared
 

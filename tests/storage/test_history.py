@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from antiphon.storage import Store
+from antiphon.storage.database import Database
 from antiphon.storage.model import ChainBroken, ChainTooLong, Finished, Step, StoredItem
-from antiphon.storage.store import Database, SqlStore
+from antiphon.storage.store import SqlStore
 from tests.databases import Kind, query
 from tests.storage.values import PLENTY, finished, fresh_owner, item, response
 

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -245,3 +246,42 @@ def test_serving_imports_no_heavy_library(tmp_path: Path) -> None:
     for _ in range(2):
         done = subprocess.run([sys.executable, "-c", _LIGHT, str(tmp_path)], capture_output=True, text=True, check=True)
         assert ast.literal_eval(done.stdout) == []
+
+
+async def test_a_database_of_version_0_1(kind: Kind, url: str) -> None:
+    """Its responses are there after the start, and can be turns of conversations from then on."""
+    for sql in migrate.upgrade_statements(kind, None)[: -len(_since_0001(kind))]:
+        await query(url, sql)
+    assert await query(url, migrate.READ_REVISION) == [("0001",)]
+    given = finished()
+    row = given.response
+    values = f"'default', '{row.id}', 'completed', 1, 'openai', {'0' if kind == 'sqlite' else 'false'}, 0, 0, '', ''"
+    names = "owner, id, status, created_at, dialect, deleted, item_count, item_bytes, request, result"
+    await query(url, f"INSERT INTO responses ({names}) VALUES ({values})")
+    store = await open_store(StorageConfig(database_url=url))
+    kept = await store.response("default", row.id)
+    assert kept is not None
+    assert kept.conversation_id is None
+    assert await store.delete("default", row.id)
+    assert await query(url, migrate.READ_REVISION) == [(statements.REVISION,)]
+    await store.close()
+
+
+def _since_0001(kind: Kind) -> Sequence[str]:
+    return migrate.upgrade_statements(kind, "0001")
+
+
+def test_a_commit_of_turns_takes_its_columns_in_order() -> None:
+    """What PostgreSQL gets for a turn is in the order of the statement's parameters."""
+    for name, tables in postgres._FILLED.items():
+        parameters = statements.POSTGRESQL[name].parameters
+        at = 0
+        for table in tables:
+            width = statements.WIDTHS[table]
+            assert {p.startswith(f"{table}_") for p in parameters[at : at + width]} == {True}, (name, table)
+            at += width
+        assert at == len(parameters)
+    insert = statements.SQLITE["insert_conversation_items"].parameters
+    assert (
+        tuple(f"conversation_items_{one}" for one in insert) == statements.POSTGRESQL["commit_turns"].parameters[52:59]
+    )

@@ -333,6 +333,13 @@ SCHEMAS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+def test_a_list_of_lists_takes_no_values_from_the_prompt() -> None:
+    """``key=a|b`` fills a list of plain values; a list of anything else is made as if nothing was said."""
+    schema = {"properties": {"k": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}}}
+    assert instance(schema, {"k": "a|b"}) == {"k": [["demo"]]}
+    assert instance({"properties": {"k": {"type": "array", "items": {}}}}, {"k": "a|b"}) == {"k": ["a", "b"]}
+
+
 @pytest.mark.parametrize("schema", SCHEMAS)
 async def test_schemas_are_filled(door: Door, schema: dict[str, Any]) -> None:
     """The answer under a JSON schema fits the schema."""

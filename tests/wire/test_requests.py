@@ -148,12 +148,33 @@ def test_a_chain_needs_no_input() -> None:
     assert parse_create(b'{"model": "m", "previous_response_id": "resp_1"}').input_items() == []
 
 
+@pytest.mark.parametrize("named", ["conv_1", {"id": "conv_1"}, {"id": "conv_1", "more": 1}])
+def test_a_conversation_in_both_forms(named: Any) -> None:
+    """An id or an object with one, and no input is needed beside it."""
+    body = json.dumps({"model": "m", "conversation": named}).encode()
+    assert parse_create(body).conversation_id == "conv_1"
+    assert parse_create(b'{"model": "m", "input": "x", "conversation": null}').conversation_id is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"conversation": {}}, "conversation.id", "missing_required_parameter"),
+        ({"conversation": {"id": None}}, "conversation.id", "invalid_type"),
+        ({"conversation": ["conv_1"]}, "conversation", "invalid_type"),
+        ({"conversation": "conv_1", "previous_response_id": "r"}, "conversation", "mutually_exclusive_parameters"),
+    ],
+)
+def test_conversations_that_are_refused(fields: dict[str, Any], param: str, code: str) -> None:
+    """A wrong form, or a chain beside it, is a 400 that names the field."""
+    error = refused(**fields)
+    assert (error.status, error.param, error.code) == (400, param, code)
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
         ({"background": True}, "background"),
-        ({"conversation": "conv_1"}, "conversation"),
-        ({"conversation": {"id": "conv_1"}}, "conversation"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
         ({"moderation": {"model": "x"}}, "moderation"),
         ({"context_management": [{"type": "compaction"}]}, "context_management"),
@@ -213,7 +234,7 @@ def test_counting_reads_what_shapes_the_context() -> None:
 
 @pytest.mark.parametrize(
     ("body", "param"),
-    [(b'{"personality": 3}', "personality"), (b'{"input": 3}', "input"), (b'{"conversation": "c"}', "conversation")],
+    [(b'{"personality": 3}', "personality"), (b'{"input": 3}', "input"), (b'{"conversation": 3}', "conversation")],
 )
 def test_counting_checks_too(body: bytes, param: str) -> None:
     """Wrong values are refused when counting as well."""

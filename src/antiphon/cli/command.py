@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from antiphon import __version__
+from antiphon.cli.tape import tape
 
 if TYPE_CHECKING:
     from antiphon.config.load import Loaded
@@ -31,6 +32,12 @@ _OPTIONS = (
     click.option("--data-dir", metavar="DIR", help="Folder of everything that is kept (./data)."),
     click.option(
         "--database-url", metavar="URL", help="postgresql://... or sqlite:///...; else a file in the data dir."
+    ),
+    click.option("--tape", metavar="DIR", help="Record the calls to models and tools there, or replay them."),
+    click.option(
+        "--tape-mode",
+        type=click.Choice(["live", "record", "replay", "record-if-missing", "verify"]),
+        help="What to do with the tape (replay).",
     ),
     click.option(
         "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="The least important log lines."
@@ -76,6 +83,9 @@ def check(config: Path | None, **options: Any) -> None:
     sys.exit(0 if run(loaded(config, options), os.environ, click.echo) else 1)
 
 
+main.add_command(tape)
+
+
 @main.command()
 def version() -> None:
     """Print the version."""
@@ -106,6 +116,8 @@ def overrides(
     upstream_key: str | None,
     data_dir: str | None,
     database_url: str | None,
+    tape: str | None,
+    tape_mode: str | None,
     log_level: str | None,
 ) -> dict[str, Any]:
     """The options that were given, as the settings they stand for."""
@@ -115,6 +127,8 @@ def overrides(
         "server.log_level": log_level,
         "storage.data_dir": data_dir,
         "storage.database_url": database_url,
+        "tape.dir": tape,
+        "tape.mode": tape_mode,
     }
     out: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if upstream is not None:

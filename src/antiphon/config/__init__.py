@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 
 SchemaMode = Literal["enforced", "validated"]
+TapeMode = Literal["live", "record", "replay", "record-if-missing", "verify"]
+TapeModeOf = Literal["", "live", "record", "replay", "record-if-missing", "verify"]
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -80,6 +82,13 @@ class ResponsesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often an answer that breaks its JSON schema is asked for again, on upstreams with `schemas = "validated"`."""
 
 
+class ConversationsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Conversations, which several requests share."""
+
+    wait_seconds: Seconds = 10.0
+    """How long a turn waits for the one before it, before it is refused with 409 `conversation_locked`."""
+
+
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One back end that speaks Chat Completions. Its name in the table is the prefix of its models."""
 
@@ -115,12 +124,48 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Connections open to it at once."""
 
 
+class TapeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Recording and replay of the calls that leave this server. It is off where `dir` is not set."""
+
+    dir: str | None = None
+    """Folder of the recordings."""
+    mode: TapeMode = "replay"
+    """`replay` answers from recordings alone; `record-if-missing` records what is not there; `record` records anew;
+    `verify` calls live and compares with the recordings in shape; `live` does neither."""
+    inference: TapeModeOf = ""
+    """Mode of calls to models; empty: `mode`."""
+    embeddings: TapeModeOf = ""
+    """Mode of calls for embeddings; empty: `mode`."""
+    tools: TapeModeOf = ""
+    """Mode of calls of tools; empty: `mode`."""
+    strict: bool = False
+    """A request that comes more often than it was recorded is an error, as is a match by a relaxed rule."""
+    exhausted: Literal["last", "cycle", "error"] = "last"
+    """What such a request gets otherwise: the last recording again, or all of them in turn."""
+    timing: Literal["none", "summary", "exact"] = "none"
+    """What recordings keep of the pace of a stream."""
+    speed: Seconds = 0.0
+    """Pace of a replay: 1 as recorded, 10 ten times faster; 0 is at once."""
+    volatile: tuple[str, ...] = ()
+    """JSON paths of a request, or `re:` and a pattern, whose values need not match."""
+    relax: tuple[str, ...] = ()
+    """Parts of a request that need not match: `system_prompt`, `tools.description`."""
+    allow: tuple[str, ...] = ()
+    """What only looks like a secret and may be recorded: exact text, or `re:` and a pattern."""
+    budget_tokens: Count = 0
+    """Nothing more is recorded after this many tokens; 0 is no limit."""
+    faults: str | None = None
+    """A file of faults to inject."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree."""
 
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
     responses: ResponsesConfig = ResponsesConfig()
+    conversations: ConversationsConfig = ConversationsConfig()
+    tape: TapeConfig = TapeConfig()
     upstreams: dict[str, UpstreamConfig] = {}
     default_upstream: str | None = None
     """Name of the upstream that gets models no list knows. Not set: the only one, or the first that was found."""

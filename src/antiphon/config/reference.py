@@ -134,6 +134,8 @@ def _toml(name: str, key: tree.Key) -> str:
 _EXAMPLES = {
     "url": '"http://127.0.0.1:8000/v1"',
     "key": '"env:LOCAL_API_KEY"',
+    "dir": '"recordings"',
+    "faults": '"faults.toml"',
     "database_url": '"postgresql://user:password@host/db"',
     "default_upstream": '"local"',
 }

@@ -11,18 +11,16 @@ import msgspec
 from antiphon.config import Config
 from antiphon.errors import InvalidRequest
 from antiphon.http.exchange import Exchange, RawHeaders
+from antiphon.http.pages import page_json, page_query
 from antiphon.http.sse import StreamLimits, send_entries, send_stream
 from antiphon.responses.journal import Journal
 from antiphon.responses.run import Run
-from antiphon.responses.service import Service, page_json
+from antiphon.responses.service import Service
 from antiphon.wire.encode import Dialect
 from antiphon.wire.requests import parse_create, parse_input_tokens
 
 _log = logging.getLogger("antiphon.http")
 _encode = msgspec.json.Encoder().encode
-
-_ORDERS = {"asc": "asc", "desc": "desc"}
-_MAX_PAGE = 100
 
 
 class Responses:
@@ -86,13 +84,7 @@ class Responses:
 
     async def input_items(self, exchange: Exchange) -> None:
         """``GET /v1/responses/{id}/input_items``: a page of what was sent, newest first unless asked otherwise."""
-        page = await self._service.input_items(
-            exchange.owner,
-            exchange.path("response_id"),
-            after=exchange.query("after"),
-            limit=exchange.query_int("limit", 20, low=1, high=_MAX_PAGE),
-            order=exchange.query_choice("order", _ORDERS, default="desc"),
-        )
+        page = await self._service.input_items(exchange.owner, exchange.path("response_id"), **page_query(exchange))
         await exchange.json(page_json(page))
 
     async def input_tokens(self, exchange: Exchange) -> None:

@@ -18,6 +18,7 @@ def begin(request: CreateResponse, *, response_id: str, created_at: int) -> Resp
         id=response_id,
         created_at=created_at,
         model=request.model,
+        conversation=None if request.conversation_id is None else {"id": request.conversation_id},
         frequency_penalty=_or(request.frequency_penalty, 0.0),
         image={"context_compression": "disabled"} if request.image is not None else None,
         instructions=request.instructions,

@@ -11,26 +11,12 @@ from antiphon import ambient
 from antiphon.config import ResponsesConfig
 from antiphon.errors import InvalidRequest
 from antiphon.storage.model import ChainBroken, ChainTooLong, Owner, Store, StoredItem
+from antiphon.wire.listing import listed
 
 ItemDict = dict[str, Any]
 
 _decode = msgspec.json.Decoder(ItemDict).decode
 _encode = msgspec.json.Encoder().encode
-
-#: Items that a list shows with a status, whether the client sent one or not.
-_WITH_STATUS = frozenset(
-    {
-        "computer_call_output",
-        "custom_tool_call",
-        "custom_tool_call_output",
-        "function_call",
-        "function_call_output",
-        "shell_call",
-        "shell_call_output",
-        "tool_search_call",
-        "tool_search_output",
-    }
-)
 
 #: Statuses whose responses can be continued.
 _CONTINUABLE = frozenset({"completed", "incomplete"})
@@ -83,27 +69,9 @@ def as_stored(items: Iterable[ItemDict]) -> list[StoredItem]:
     """The input as it is kept and listed: each item with an id, messages with their parts, calls with a status."""
     stored: list[StoredItem] = []
     for position, item in enumerate(items):
-        listed = _listed(item)
-        stored.append(StoredItem(id=listed["id"], direction="in", position=position, data=_encode(listed)))
+        shown = listed(item, ambient.new_id)
+        stored.append(StoredItem(id=shown["id"], direction="in", position=position, data=_encode(shown)))
     return stored
-
-
-def _listed(item: ItemDict) -> ItemDict:
-    kind = item.get("type") or "message"
-    item_id = item.get("id") or ambient.new_id(kind)
-    if kind in _WITH_STATUS:
-        return {**item, "id": item_id, "status": item.get("status") or "completed"}
-    if kind != "message":
-        return {**item, "id": item_id}
-    content = item.get("content")
-    if isinstance(content, str):
-        part = "output_text" if item.get("role") == "assistant" else "input_text"
-        text: ItemDict = {"type": part, "text": content}
-        if part == "output_text":
-            text["annotations"] = []
-        content = [text]
-    status = item.get("status") or "completed"
-    return {**item, "id": item_id, "type": kind, "status": status, "content": content}
 
 
 def _not_found(response_id: str) -> InvalidRequest:

@@ -10,6 +10,8 @@ import msgspec
 
 from antiphon import ambient
 from antiphon.config import ResponsesConfig, UpstreamConfig
+from antiphon.conversations.service import Conversations
+from antiphon.conversations.turns import Hold
 from antiphon.errors import APIError, InvalidRequest
 from antiphon.responses import echo, history, prompt
 from antiphon.responses.run import ClientHeaders, Plan
@@ -74,18 +76,32 @@ class Planner:
     """Makes plans for one server: it knows the routes, the store and the limits."""
 
     def __init__(
-        self, config: ResponsesConfig, router: Router, store: Store, sealer: Callable[[], Sealer], fetch: Fetch
+        self,
+        config: ResponsesConfig,
+        router: Router,
+        store: Store,
+        conversations: Conversations,
+        sealer: Callable[[], Sealer],
+        fetch: Fetch,
     ) -> None:
         self._config = config
+        self._conversations = conversations
         self._fetch = fetch
         self._router = router
         self._store = store
         self._sealer = sealer
 
-    async def plan(self, request: CreateResponse, owner: Owner, dialect: Dialect, headers: ClientHeaders) -> Plan:
-        """Everything decided. Raises the 4xx that the request deserves."""
+    async def plan(
+        self,
+        request: CreateResponse,
+        owner: Owner,
+        dialect: Dialect,
+        headers: ClientHeaders,
+        hold: Hold | None = None,
+    ) -> Plan:
+        """Everything decided; ``hold`` is of the conversation it is a turn of. Raises the 4xx the request deserves."""
         route = await self._router.resolve(request.model)
-        before, items = await self._said(request, owner)
+        before, items = await self._said(request, owner, hold)
         rendered, toolbox = self._render(request, route, before, items, owner)
         new_id = ambient.new_id
         response = echo.begin(request, response_id=new_id("response"), created_at=int(ambient.now()))
@@ -93,7 +109,7 @@ class Planner:
         if dropped:
             response = msgspec.structs.replace(response, input_transformations=dropped)
         # With references and linked files put in: the chain must not depend on what becomes of those later.
-        kept = history.as_stored(items) if response.store else ()
+        kept = history.as_stored(items) if response.store or hold is not None else ()
         return Plan(
             owner=owner,
             response=response,
@@ -107,6 +123,7 @@ class Planner:
             check=_check(request, route.upstream.config),
             unserved=toolbox.unserved,
             headers=headers,
+            hold=hold,
         )
 
     async def prompt(self, request: CreateResponse, owner: Owner) -> tuple[Route, ChatRequest]:
@@ -116,20 +133,30 @@ class Planner:
         rendered, _ = self._render(request, route, before, items, owner)
         return route, rendered.request
 
-    async def _said(self, request: CreateResponse, owner: Owner) -> tuple[list[ItemDict], list[ItemDict]]:
+    async def _said(
+        self, request: CreateResponse, owner: Owner, hold: Hold | None = None
+    ) -> tuple[list[ItemDict], list[ItemDict]]:
         """What was said before, and the input with references and linked files put in."""
-        previous = request.previous_response_id
-        before = [] if previous is None else await history.chain(self._store, owner, previous, self._config)
+        before = await self._before(request, owner, hold)
         items = request.input_items()
         if isinstance(request.input, str):
             return before, items
         wanted = prompt.references(items)
         if wanted:
             items = prompt.resolve(items, await history.find(self._store, owner, wanted, before))
+        return before, await self._with_files(items)
+
+    async def _before(self, request: CreateResponse, owner: Owner, hold: Hold | None) -> list[ItemDict]:
+        """The chain or the conversation. An item that was put into a conversation may still link a file."""
+        if request.previous_response_id is not None:
+            return await history.chain(self._store, owner, request.previous_response_id, self._config)
+        if request.conversation_id is None:
+            return []
+        return await self._with_files(await self._conversations.history(owner, request.conversation_id, hold))
+
+    async def _with_files(self, items: list[ItemDict]) -> list[ItemDict]:
         urls = prompt.file_urls(items)
-        if urls:
-            items = prompt.inline_files(items, await self._fetched(urls, items))
-        return before, items
+        return prompt.inline_files(items, await self._fetched(urls, items)) if urls else items
 
     async def _file(self, url: str, items: Sequence[ItemDict]) -> str:
         """The file at this URL. The 400 for one that cannot be had names the part that asked for it."""

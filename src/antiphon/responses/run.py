@@ -18,6 +18,7 @@ import msgspec
 
 from antiphon import ambient
 from antiphon.config import ResponsesConfig
+from antiphon.conversations.turns import Hold
 from antiphon.errors import APIError, InternalError, Unavailable, UpstreamError
 from antiphon.responses import lifecycle
 from antiphon.responses.fold import Fold
@@ -37,6 +38,9 @@ _json = msgspec.json.Encoder()
 
 #: How often a prompt that is too long is made shorter before the model's refusal stands.
 _SHORTENINGS = 3
+
+#: How a turn must end to become part of its conversation: as a response must that is to be continued.
+_APPENDED = frozenset({"completed", "incomplete"})
 
 _NO_OUTPUT = b'"output":[]}'
 
@@ -58,7 +62,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a run needs to know, decided before it starts.
 
     ``response`` is the Response as it begins; ``request`` the request as stored (JSON, without its input); ``items``
-    its input items. ``position`` counts the items before it in the chain.
+    its input items. ``position`` counts the items before it in the chain. ``hold`` is that of the conversation whose
+    turn this is; the run lets it go.
     """
 
     owner: Owner
@@ -73,6 +78,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     check: SchemaCheck | None = None
     unserved: Sequence[str] = ()
     headers: ClientHeaders = ()
+    hold: Hold | None = None
 
 
 class Run:
@@ -147,6 +153,9 @@ class Run:
             await self._fail(InternalError("The server failed while it was making this response."))
         finally:
             self._settle()
+            if self.plan.hold is not None:
+                self._concluding = True  # what is left to do must not be stopped
+                await self.plan.hold.release()
 
     async def _work(self) -> None:
         request, stream = await self._open(self.plan.prompt)
@@ -289,9 +298,9 @@ class Run:
         self._concluding = True
         before = self._now()
         entries = self.journal.number(last, over_limit=True)
-        if self._store is not None:
+        if self._store is not None or self.plan.hold is not None:
             try:
-                await self._store.commit(self._finished(last, entries))
+                await self._keep(self._finished(last, entries))
             except APIError as refusal:
                 last = lifecycle.failed(before, refusal, usage=self._usage)
             except Exception:  # noqa: BLE001 - whatever the database did, nobody may be told that it is stored
@@ -301,6 +310,16 @@ class Run:
         for event in last:
             self._apply(event)
         self.journal.end(last, entries)
+
+    async def _keep(self, finished: Finished) -> None:
+        """One commit: the response, where it is stored, and what its conversation gets of it."""
+        hold = self.plan.hold
+        if self._store is not None:
+            await self._store.commit(finished)
+        elif hold is not None and finished.claim is not None:
+            await hold.append(finished.items)
+        if hold is not None and finished.claim is not None:
+            hold.ended()
 
     def _settle(self) -> None:
         """Nobody waits for what will not come."""
@@ -314,11 +333,12 @@ class Run:
         plan, end = self.plan, last[-1]
         assert isinstance(end, Event)
         response: Response = end.payload["response"]
+        claim = plan.hold.claim if plan.hold is not None and response.status in _APPENDED else None
         row = StoredResponse(
             id=response.id,
             owner=plan.owner,
             previous_id=response.previous_response_id,
-            conversation_id=None,
+            conversation_id=None if plan.hold is None else plan.hold.claim.conversation_id,
             status=response.status,
             created_at=response.created_at,
             dialect=plan.dialect,
@@ -331,7 +351,8 @@ class Run:
             for position, item in enumerate(response.output, first)
         ]
         segment = self.journal.segment(last, entries)
-        return Finished(response=row, items=[*plan.items, *produced], steps=self.journal.steps, segments=[segment])
+        items = [*plan.items, *produced]
+        return Finished(response=row, items=items, steps=self.journal.steps, segments=[segment], claim=claim)
 
     # -- small things
 

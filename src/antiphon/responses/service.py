@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from antiphon.config import ResponsesConfig
+from antiphon.conversations.service import Conversations
 from antiphon.errors import InvalidRequest, NotFound, Unavailable
 from antiphon.responses.journal import Journal
 from antiphon.responses.planning import Fetch, Planner
-from antiphon.responses.run import ClientHeaders, Run, whole
+from antiphon.responses.run import ClientHeaders, Plan, Run, whole
 from antiphon.responses.sealing import Sealer
 from antiphon.storage.model import CursorNotFound, ItemPage, Owner, Store, StoredResponse
 from antiphon.upstream import tokens
@@ -39,25 +40,42 @@ class Service:
     """The operations of ``/v1/responses``, for any owner."""
 
     def __init__(
-        self, config: ResponsesConfig, router: Router, store: Store, sealer: Callable[[], Sealer], fetch: Fetch
+        self,
+        config: ResponsesConfig,
+        router: Router,
+        store: Store,
+        conversations: Conversations,
+        sealer: Callable[[], Sealer],
+        fetch: Fetch,
     ) -> None:
         self._config = config
         self._store = store
-        self._planner = Planner(config, router, store, sealer, fetch)
+        self._conversations = conversations
+        self._planner = Planner(config, router, store, conversations, sealer, fetch)
         self._running: dict[asyncio.Task[None], Run] = {}
         self._stored: dict[tuple[Owner, str], Run] = {}
         self._closing = False
 
     async def start(self, request: CreateResponse, owner: Owner, dialect: Dialect, headers: ClientHeaders) -> Run:
         """A run under way. The caller waits for ``opened`` and reads its journal."""
-        plan = await self._planner.plan(request, owner, dialect, headers)
+        if request.conversation_id is None:
+            return self._begin(await self._planner.plan(request, owner, dialect, headers), stream=request.stream)
+        hold = await self._conversations.begin(owner, request.conversation_id)
+        try:
+            plan = await self._planner.plan(request, owner, dialect, headers, hold)
+            return self._begin(plan, stream=request.stream)
+        except BaseException:
+            await hold.release()
+            raise
+
+    def _begin(self, plan: Plan, *, stream: bool | None) -> Run:
         if self._closing:
             raise Unavailable("The server is shutting down.", headers={"retry-after": "1"})
         run = Run(plan, self._store, self._config)
-        task = run.start(status_wait=self._config.status_wait_seconds if request.stream else None)
+        task = run.start(status_wait=self._config.status_wait_seconds if stream else None)
         self._running[task] = run
         if plan.response.store:
-            self._stored[owner, plan.response.id] = run
+            self._stored[plan.owner, plan.response.id] = run
         task.add_done_callback(self._over)
         return run
 
@@ -161,18 +179,6 @@ class Service:
     def _over(self, task: asyncio.Task[None]) -> None:
         run = self._running.pop(task)
         self._stored.pop((run.plan.owner, run.plan.response.id), None)
-
-
-def page_json(page: ItemPage) -> dict[str, Any]:
-    """A page in OpenAI's cursor form; the items are JSON already."""
-    items = page.items
-    return {
-        "object": "list",
-        "data": [msgspec.Raw(item.data) for item in items],
-        "first_id": items[0].id if items else None,
-        "last_id": items[-1].id if items else None,
-        "has_more": page.has_more,
-    }
 
 
 def _unknown(response_id: str) -> NotFound:

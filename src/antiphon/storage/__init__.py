@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from antiphon.config import StorageConfig
+from antiphon.storage.database import Database
 from antiphon.storage.model import CannotOpen, Store
-from antiphon.storage.store import Database, SqlStore
+from antiphon.storage.store import SqlStore
 
 __all__ = ["CannotOpen", "Store", "open_store"]
 

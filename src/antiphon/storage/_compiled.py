@@ -8,12 +8,87 @@ Each statement is its text and the names of its parameters, in the order in whic
 from __future__ import annotations
 
 #: What a database of this schema is stamped with.
-REVISION = "0001"
+REVISION = "0002"
 
 SQLITE: dict[str, tuple[str, str]] = {
+    "adopt_conversation_items": (
+        "UPDATE conversation_items SET response_id=conversation_items.conversation_id, item_position=conversation_items.position WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.response_id = ?",
+        "owner conversation_id response_id",
+    ),
+    "adopt_item_blobs": (
+        "UPDATE item_blobs SET response_id=conversation_items.conversation_id, position=conversation_items.position FROM conversation_items WHERE item_blobs.owner = ? AND item_blobs.response_id = ? AND conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.response_id = ? AND conversation_items.item_position = item_blobs.position",
+        "owner response_id owner conversation_id response_id",
+    ),
+    "adopt_items": (
+        "UPDATE items SET response_id=conversation_items.conversation_id, position=conversation_items.position FROM conversation_items WHERE items.owner = ? AND items.response_id = ? AND conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.response_id = ? AND conversation_items.item_position = items.position",
+        "owner response_id owner conversation_id response_id",
+    ),
     "bury": (
         "UPDATE responses SET deleted=1, item_count=0, item_bytes=0, request=?, result=? WHERE responses.owner = ? AND responses.id = ? AND responses.deleted = 0 RETURNING id",
         "empty empty owner response_id",
+    ),
+    "claim": (
+        "UPDATE conversations SET claim=?, claimed_until=(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?) WHERE conversations.owner = ? AND conversations.id = ? AND (conversations.claim IS NULL OR conversations.claimed_until <= CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)) RETURNING next_position, item_count, item_bytes",
+        "token milliseconds owner conversation_id",
+    ),
+    "conversation": (
+        """
+SELECT conversations.id, conversations.owner, conversations.created_at, conversations.metadata, conversations.item_count, conversations.item_bytes
+FROM conversations
+WHERE conversations.owner = ? AND conversations.id = ?
+""",
+        "owner conversation_id",
+    ),
+    "conversation_asc": (
+        """
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND (? IS NULL OR conversation_items.position > (SELECT max(conversation_items.position) AS max_1
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ?)) ORDER BY conversation_items.position
+ LIMIT ? OFFSET 0) AS page JOIN items ON items.owner = ? AND items.response_id = page.response_id AND items.position = page.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = page.response_id AND item_blobs.position = page.item_position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
+""",
+        "owner conversation_id after owner conversation_id after limit owner owner owner",
+    ),
+    "conversation_desc": (
+        """
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND (? IS NULL OR conversation_items.position < (SELECT min(conversation_items.position) AS min_1
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ?)) ORDER BY conversation_items.position DESC
+ LIMIT ? OFFSET 0) AS page JOIN items ON items.owner = ? AND items.response_id = page.response_id AND items.position = page.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = page.response_id AND item_blobs.position = page.item_position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position DESC, item_blobs.at
+""",
+        "owner conversation_id after owner conversation_id after limit owner owner owner",
+    ),
+    "conversation_has_item": (
+        """
+SELECT 1
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ?
+ LIMIT 1 OFFSET 0
+""",
+        "owner conversation_id item_id",
+    ),
+    "conversation_history": (
+        """
+SELECT items.id, items.direction, conversation_items.position, items.data, item_blobs.at, blobs.data AS data_1
+FROM conversation_items JOIN items ON items.owner = ? AND items.response_id = conversation_items.response_id AND items.position = conversation_items.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = conversation_items.response_id AND item_blobs.position = conversation_items.item_position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ?
+""",
+        "owner owner owner owner conversation_id",
+    ),
+    "conversation_item": (
+        """
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ? ORDER BY conversation_items.position DESC
+ LIMIT 1 OFFSET 0) AS page JOIN items ON items.owner = ? AND items.response_id = page.response_id AND items.position = page.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = page.response_id AND item_blobs.position = page.item_position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256 ORDER BY item_blobs.at
+""",
+        "owner conversation_id item_id owner owner owner",
     ),
     "delete_blobs": (
         """
@@ -41,6 +116,18 @@ WHERE other.owner = ? AND other.sha256 = blobs.sha256 AND other.response_id != ?
         "DELETE FROM steps WHERE steps.owner = ? AND steps.response_id = ?",
         "owner response_id",
     ),
+    "drop_conversation": (
+        "DELETE FROM conversations WHERE conversations.owner = ? AND conversations.id = ? RETURNING id",
+        "owner response_id",
+    ),
+    "drop_conversation_items": (
+        "DELETE FROM conversation_items WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ?",
+        "owner response_id",
+    ),
+    "end_turn": (
+        "UPDATE conversations SET next_position=(conversations.next_position + ?), item_count=(conversations.item_count + ?), item_bytes=(conversations.item_bytes + ?), claim=NULL, claimed_until=0 WHERE conversations.owner = ? AND conversations.id = ? AND conversations.claim = ?",
+        "count count bytes owner conversation_id token",
+    ),
     "expire": (
         """
 WITH RECURSIVE owners(owner) AS
@@ -56,6 +143,24 @@ WHERE journal.created_at < ?
  LIMIT ? OFFSET 0) RETURNING owner, response_id
 """,
         "before limit",
+    ),
+    "free_item_blobs": (
+        """
+DELETE FROM blobs WHERE blobs.owner = ? AND blobs.sha256 IN (SELECT item_blobs.sha256
+FROM item_blobs
+WHERE item_blobs.owner = ? AND item_blobs.response_id = ? AND item_blobs.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ? AND conversation_items.response_id = ?)) AND NOT (EXISTS (SELECT *
+FROM item_blobs AS other
+WHERE other.owner = ? AND other.sha256 = blobs.sha256 AND NOT (other.owner = ? AND other.response_id = ? AND other.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ? AND conversation_items.response_id = ?))))
+""",
+        "owner owner conversation_id owner conversation_id item_id conversation_id owner owner conversation_id owner conversation_id item_id conversation_id",
+    ),
+    "give_claim_back": (
+        "UPDATE conversations SET claim=NULL, claimed_until=0 WHERE conversations.owner = ? AND conversations.id = ? AND conversations.claim = ?",
+        "owner conversation_id token",
     ),
     "has_item": (
         """
@@ -108,6 +213,14 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND item
         "INSERT INTO blobs (owner, sha256, data) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         "owner sha256 data",
     ),
+    "insert_conversation_items": (
+        "INSERT INTO conversation_items (owner, conversation_id, position, item_id, response_id, item_position, item_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "owner conversation_id position item_id response_id item_position item_bytes",
+    ),
+    "insert_conversations": (
+        "INSERT INTO conversations (owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "owner id created_at metadata next_position item_count item_bytes claim claimed_until",
+    ),
     "insert_item_blobs": (
         "INSERT INTO item_blobs (owner, response_id, position, at, sha256) VALUES (?, ?, ?, ?, ?)",
         "owner response_id position at sha256",
@@ -132,8 +245,8 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND item
         """
 SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
 FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
-FROM items JOIN responses ON responses.owner = ? AND responses.id = items.response_id
-WHERE items.owner = ? AND items.id = ? ORDER BY responses.created_at DESC, items.response_id DESC, items.position DESC
+FROM items LEFT OUTER JOIN responses ON responses.owner = ? AND responses.id = items.response_id
+WHERE items.owner = ? AND items.id = ? ORDER BY coalesce(responses.created_at, 0) DESC, items.response_id DESC, items.position DESC
  LIMIT 1 OFFSET 0) AS page LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = page.response_id AND item_blobs.position = page.position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
 """,
         "owner owner item_id owner owner",
@@ -148,6 +261,26 @@ WHERE item_blobs.owner = ? AND item_blobs.response_id = ?) ORDER BY blobs.sha256
 """,
         "owner owner response_id",
     ),
+    "lock_conversation": (
+        """
+SELECT conversations.id
+FROM conversations
+WHERE conversations.owner = ? AND conversations.id = ?
+""",
+        "owner conversation_id",
+    ),
+    "lock_item_blobs": (
+        """
+SELECT blobs.sha256
+FROM blobs
+WHERE blobs.owner = ? AND blobs.sha256 IN (SELECT item_blobs.sha256
+FROM item_blobs
+WHERE item_blobs.owner = ? AND item_blobs.response_id = ? AND item_blobs.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ? AND conversation_items.response_id = ?)) ORDER BY blobs.sha256
+""",
+        "owner owner conversation_id owner conversation_id item_id conversation_id",
+    ),
     "output": (
         """
 SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
@@ -156,6 +289,10 @@ FROM items
 WHERE items.owner = ? AND items.response_id = ? AND items.direction = ?) AS page LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = page.response_id AND item_blobs.position = page.position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
 """,
         "owner response_id direction owner owner",
+    ),
+    "renew_claim": (
+        "UPDATE conversations SET claimed_until=(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?) WHERE conversations.owner = ? AND conversations.id = ? AND conversations.claim = ? RETURNING id",
+        "milliseconds owner conversation_id token",
     ),
     "response": (
         """
@@ -181,6 +318,42 @@ WHERE steps.owner = ? AND steps.response_id = ? ORDER BY steps.n
 """,
         "owner response_id",
     ),
+    "take_out_conversation_items": (
+        "DELETE FROM conversation_items WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ?",
+        "owner conversation_id item_id",
+    ),
+    "take_out_item_blobs": (
+        """
+DELETE FROM item_blobs WHERE item_blobs.owner = ? AND item_blobs.response_id = ? AND item_blobs.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ? AND conversation_items.response_id = ?)
+""",
+        "owner conversation_id owner conversation_id item_id conversation_id",
+    ),
+    "take_out_items": (
+        """
+DELETE FROM items WHERE items.owner = ? AND items.response_id = ? AND items.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ? AND conversation_items.response_id = ?)
+""",
+        "owner conversation_id owner conversation_id item_id conversation_id",
+    ),
+    "uncount_item": (
+        """
+UPDATE conversations SET item_count=(conversations.item_count - (SELECT count(*) AS count_1
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ?)), item_bytes=(conversations.item_bytes - (SELECT coalesce(sum(conversation_items.item_bytes), 0) AS coalesce_1
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ?)) WHERE conversations.owner = ? AND conversations.id = ? AND (EXISTS (SELECT *
+FROM conversation_items
+WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ?)) RETURNING id, owner, created_at, metadata, item_count, item_bytes
+""",
+        "owner conversation_id item_id owner conversation_id item_id owner conversation_id owner conversation_id item_id",
+    ),
+    "update_conversation": (
+        "UPDATE conversations SET metadata=? WHERE conversations.owner = ? AND conversations.id = ? RETURNING id, owner, created_at, metadata, item_count, item_bytes",
+        "metadata owner conversation_id",
+    ),
 }
 
 SQLITE_DDL: tuple[str, ...] = (
@@ -198,7 +371,25 @@ CREATE TABLE conversation_items (
     conversation_id TEXT NOT NULL,
     position INTEGER NOT NULL,
     item_id TEXT NOT NULL,
+    response_id TEXT NOT NULL,
+    item_position INTEGER NOT NULL,
+    item_bytes BIGINT NOT NULL,
     CONSTRAINT pk_conversation_items PRIMARY KEY (owner, conversation_id, position)
+)
+""",
+    "CREATE INDEX ix_conversation_items_owner_conversation_id_item_id ON conversation_items (owner, conversation_id, item_id)",
+    """
+CREATE TABLE conversations (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    metadata BLOB NOT NULL,
+    next_position INTEGER NOT NULL,
+    item_count INTEGER NOT NULL,
+    item_bytes BIGINT NOT NULL,
+    claim TEXT,
+    claimed_until BIGINT NOT NULL,
+    CONSTRAINT pk_conversations PRIMARY KEY (owner, id)
 )
 """,
     """
@@ -278,12 +469,29 @@ CREATE TABLE antiphon_revision (
 )
 """,
     "INSERT INTO antiphon_revision (version_num) VALUES ('0001') RETURNING version_num",
+    "UPDATE antiphon_revision SET version_num='0002' WHERE antiphon_revision.version_num = '0001'",
 )
 
 POSTGRESQL: dict[str, tuple[str, str]] = {
+    "adopt_conversation_items": (
+        "UPDATE conversation_items SET response_id=conversation_items.conversation_id, item_position=conversation_items.position WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.response_id = $3::VARCHAR",
+        "owner conversation_id response_id",
+    ),
+    "adopt_item_blobs": (
+        "UPDATE item_blobs SET response_id=conversation_items.conversation_id, position=conversation_items.position FROM conversation_items WHERE item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = $2::VARCHAR AND conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR AND conversation_items.item_position = item_blobs.position",
+        "owner response_id conversation_id",
+    ),
+    "adopt_items": (
+        "UPDATE items SET response_id=conversation_items.conversation_id, position=conversation_items.position FROM conversation_items WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR AND conversation_items.item_position = items.position",
+        "owner response_id conversation_id",
+    ),
     "bury": (
         "UPDATE responses SET deleted=true, item_count=0, item_bytes=0, request=$1::BYTEA, result=$1::BYTEA WHERE responses.owner = $2::VARCHAR AND responses.id = $3::VARCHAR AND responses.deleted = false RETURNING responses.id",
         "empty owner response_id",
+    ),
+    "claim": (
+        "UPDATE conversations SET claim=$1::VARCHAR, claimed_until=(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + $2::BIGINT) WHERE conversations.owner = $3::VARCHAR AND conversations.id = $4::VARCHAR AND (conversations.claim IS NULL OR conversations.claimed_until <= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)) RETURNING conversations.next_position, conversations.item_count, conversations.item_bytes",
+        "token milliseconds owner conversation_id",
     ),
     "commit": (
         """
@@ -306,6 +514,99 @@ FROM unnest($28::TEXT[], $29::TEXT[], $30::INTEGER[], $31::TEXT[], $32::BIGINT[]
 FROM unnest($39::TEXT[], $40::TEXT[], $41::BIGINT[], $42::INTEGER[], $43::BIGINT[], $44::BIGINT[], $45::BYTEA[]) AS anon_6(owner, response_id, first_seq, attempt, last_seq, created_at, data)
 """,
         "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
+    ),
+    "commit_turns": (
+        """
+WITH new_responses AS
+(INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) SELECT anon_1.owner AS owner, anon_1.id AS id, anon_1.previous_id AS previous_id, anon_1.previous_step AS previous_step, anon_1.conversation_id AS conversation_id, anon_1.status AS status, anon_1.created_at AS created_at, anon_1.dialect AS dialect, anon_1.deleted AS deleted, anon_1.item_count AS item_count, anon_1.item_bytes AS item_bytes, anon_1.request AS request, anon_1.result AS result
+FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INTEGER[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[], $9::BOOLEAN[], $10::INTEGER[], $11::BIGINT[], $12::BYTEA[], $13::BYTEA[]) AS anon_1(owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result)),
+new_items AS
+(INSERT INTO items (owner, response_id, position, id, direction, data) SELECT anon_2.owner AS owner, anon_2.response_id AS response_id, anon_2.position AS position, anon_2.id AS id, anon_2.direction AS direction, anon_2.data AS data
+FROM unnest($14::TEXT[], $15::TEXT[], $16::INTEGER[], $17::TEXT[], $18::TEXT[], $19::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data)),
+new_item_blobs AS
+(INSERT INTO item_blobs (owner, response_id, position, at, sha256) SELECT anon_3.owner AS owner, anon_3.response_id AS response_id, anon_3.position AS position, anon_3.at AS at, anon_3.sha256 AS sha256
+FROM unnest($20::TEXT[], $21::TEXT[], $22::INTEGER[], $23::BIGINT[], $24::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
+new_blobs AS
+(INSERT INTO blobs (owner, sha256, data) SELECT anon_4.owner AS owner, anon_4.sha256 AS sha256, anon_4.data AS data
+FROM unnest($25::TEXT[], $26::BYTEA[], $27::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
+new_steps AS
+(INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange) SELECT anon_5.owner AS owner, anon_5.response_id AS response_id, anon_5.n AS n, anon_5.kind AS kind, anon_5.first_seq AS first_seq, anon_5.last_seq AS last_seq, anon_5.item_from AS item_from, anon_5.item_to AS item_to, anon_5.bytes_to AS bytes_to, anon_5.request_parameters AS request_parameters, anon_5.exchange AS exchange
+FROM unnest($28::TEXT[], $29::TEXT[], $30::INTEGER[], $31::TEXT[], $32::BIGINT[], $33::BIGINT[], $34::INTEGER[], $35::INTEGER[], $36::BIGINT[], $37::BYTEA[], $38::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange)),
+ended_turns AS
+(UPDATE conversations SET next_position=(conversations.next_position + anon_6.count), item_count=(conversations.item_count + anon_6.count), item_bytes=(conversations.item_bytes + anon_6.bytes), claim=NULL, claimed_until=0 FROM unnest($39::TEXT[], $40::TEXT[], $41::TEXT[], $42::INTEGER[], $43::BIGINT[]) AS anon_6(owner, conversation_id, token, count, bytes) WHERE conversations.owner = anon_6.owner AND conversations.id = anon_6.conversation_id AND conversations.claim = anon_6.token RETURNING conversations.owner, conversations.id),
+new_conversations AS
+(INSERT INTO conversations (owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) SELECT anon_7.owner AS owner, anon_7.id AS id, anon_7.created_at AS created_at, anon_7.metadata AS metadata, anon_7.next_position AS next_position, anon_7.item_count AS item_count, anon_7.item_bytes AS item_bytes, anon_7.claim AS claim, anon_7.claimed_until AS claimed_until
+FROM unnest($44::TEXT[], $45::TEXT[], $46::BIGINT[], $47::BYTEA[], $48::INTEGER[], $49::INTEGER[], $50::BIGINT[], $51::TEXT[], $52::BIGINT[]) AS anon_7(owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) RETURNING conversations.owner, conversations.id),
+may_append AS
+(SELECT ended_turns.owner AS owner, ended_turns.id AS id
+FROM ended_turns UNION ALL SELECT new_conversations.owner AS owner, new_conversations.id AS id
+FROM new_conversations),
+new_conversation_items AS
+(INSERT INTO conversation_items (owner, conversation_id, position, item_id, response_id, item_position, item_bytes) SELECT anon_8.owner AS owner, may_append.id AS id, anon_8.position AS position, anon_8.item_id AS item_id, anon_8.response_id AS response_id, anon_8.item_position AS item_position, anon_8.item_bytes AS item_bytes
+FROM unnest($53::TEXT[], $54::TEXT[], $55::INTEGER[], $56::TEXT[], $57::TEXT[], $58::INTEGER[], $59::BIGINT[]) AS anon_8(owner, conversation_id, position, item_id, response_id, item_position, item_bytes) LEFT OUTER JOIN may_append ON may_append.owner = anon_8.owner AND may_append.id = anon_8.conversation_id)
+ INSERT INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) SELECT anon_9.owner, anon_9.response_id, anon_9.first_seq, anon_9.attempt, anon_9.last_seq, anon_9.created_at, anon_9.data
+FROM unnest($60::TEXT[], $61::TEXT[], $62::BIGINT[], $63::INTEGER[], $64::BIGINT[], $65::BIGINT[], $66::BYTEA[]) AS anon_9(owner, response_id, first_seq, attempt, last_seq, created_at, data)
+""",
+        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange turns_owner turns_conversation_id turns_token turns_count turns_bytes conversations_owner conversations_id conversations_created_at conversations_metadata conversations_next_position conversations_item_count conversations_item_bytes conversations_claim conversations_claimed_until conversation_items_owner conversation_items_conversation_id conversation_items_position conversation_items_item_id conversation_items_response_id conversation_items_item_position conversation_items_item_bytes journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
+    ),
+    "conversation": (
+        """
+SELECT conversations.id, conversations.owner, conversations.created_at, conversations.metadata, conversations.item_count, conversations.item_bytes
+FROM conversations
+WHERE conversations.owner = $1::VARCHAR AND conversations.id = $2::VARCHAR
+""",
+        "owner conversation_id",
+    ),
+    "conversation_asc": (
+        """
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND ($3::VARCHAR IS NULL OR conversation_items.position > (SELECT max(conversation_items.position) AS max_1
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR)) ORDER BY conversation_items.position
+ LIMIT $4::INTEGER OFFSET 0) AS page JOIN items ON items.owner = $1::VARCHAR AND items.response_id = page.response_id AND items.position = page.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = page.response_id AND item_blobs.position = page.item_position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
+""",
+        "owner conversation_id after limit",
+    ),
+    "conversation_desc": (
+        """
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND ($3::VARCHAR IS NULL OR conversation_items.position < (SELECT min(conversation_items.position) AS min_1
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR)) ORDER BY conversation_items.position DESC
+ LIMIT $4::INTEGER OFFSET 0) AS page JOIN items ON items.owner = $1::VARCHAR AND items.response_id = page.response_id AND items.position = page.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = page.response_id AND item_blobs.position = page.item_position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position DESC, item_blobs.at
+""",
+        "owner conversation_id after limit",
+    ),
+    "conversation_has_item": (
+        """
+SELECT 1
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR
+ LIMIT 1 OFFSET 0
+""",
+        "owner conversation_id item_id",
+    ),
+    "conversation_history": (
+        """
+SELECT items.id, items.direction, conversation_items.position, items.data, item_blobs.at, blobs.data AS data_1
+FROM conversation_items JOIN items ON items.owner = $1::VARCHAR AND items.response_id = conversation_items.response_id AND items.position = conversation_items.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = conversation_items.response_id AND item_blobs.position = conversation_items.item_position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR
+""",
+        "owner conversation_id",
+    ),
+    "conversation_item": (
+        """
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR ORDER BY conversation_items.position DESC
+ LIMIT 1 OFFSET 0) AS page JOIN items ON items.owner = $1::VARCHAR AND items.response_id = page.response_id AND items.position = page.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = page.response_id AND item_blobs.position = page.item_position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256 ORDER BY item_blobs.at
+""",
+        "owner conversation_id item_id",
     ),
     "delete_blobs": (
         """
@@ -333,6 +634,14 @@ WHERE other.owner = $1::VARCHAR AND other.sha256 = blobs.sha256 AND other.respon
         "DELETE FROM steps WHERE steps.owner = $1::VARCHAR AND steps.response_id = $2::VARCHAR",
         "owner response_id",
     ),
+    "drop_conversation": (
+        "DELETE FROM conversations WHERE conversations.owner = $1::VARCHAR AND conversations.id = $2::VARCHAR RETURNING conversations.id",
+        "owner response_id",
+    ),
+    "drop_conversation_items": (
+        "DELETE FROM conversation_items WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR",
+        "owner response_id",
+    ),
     "expire": (
         """
 WITH RECURSIVE owners(owner) AS
@@ -348,6 +657,24 @@ WHERE journal.created_at < $1::BIGINT
  LIMIT $2::INTEGER OFFSET 0) RETURNING journal.owner, journal.response_id
 """,
         "before limit",
+    ),
+    "free_item_blobs": (
+        """
+DELETE FROM blobs WHERE blobs.owner = $1::VARCHAR AND blobs.sha256 IN (SELECT item_blobs.sha256
+FROM item_blobs
+WHERE item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = $2::VARCHAR AND item_blobs.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR)) AND NOT (EXISTS (SELECT *
+FROM item_blobs AS other
+WHERE other.owner = $1::VARCHAR AND other.sha256 = blobs.sha256 AND NOT (other.owner = $1::VARCHAR AND other.response_id = $2::VARCHAR AND other.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR))))
+""",
+        "owner conversation_id item_id",
+    ),
+    "give_claim_back": (
+        "UPDATE conversations SET claim=NULL, claimed_until=0 WHERE conversations.owner = $1::VARCHAR AND conversations.id = $2::VARCHAR AND conversations.claim = $3::VARCHAR",
+        "owner conversation_id token",
     ),
     "has_item": (
         """
@@ -400,8 +727,8 @@ WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.di
         """
 SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
 FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
-FROM items JOIN responses ON responses.owner = $1::VARCHAR AND responses.id = items.response_id
-WHERE items.owner = $1::VARCHAR AND items.id = $2::VARCHAR ORDER BY responses.created_at DESC, items.response_id DESC, items.position DESC
+FROM items LEFT OUTER JOIN responses ON responses.owner = $1::VARCHAR AND responses.id = items.response_id
+WHERE items.owner = $1::VARCHAR AND items.id = $2::VARCHAR ORDER BY coalesce(responses.created_at, 0) DESC, items.response_id DESC, items.position DESC
  LIMIT 1 OFFSET 0) AS page LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = page.response_id AND item_blobs.position = page.position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
 """,
         "owner item_id",
@@ -416,6 +743,26 @@ WHERE item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = $2::VARCHAR) O
 """,
         "owner response_id",
     ),
+    "lock_conversation": (
+        """
+SELECT conversations.id
+FROM conversations
+WHERE conversations.owner = $1::VARCHAR AND conversations.id = $2::VARCHAR FOR UPDATE
+""",
+        "owner conversation_id",
+    ),
+    "lock_item_blobs": (
+        """
+SELECT blobs.sha256
+FROM blobs
+WHERE blobs.owner = $1::VARCHAR AND blobs.sha256 IN (SELECT item_blobs.sha256
+FROM item_blobs
+WHERE item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = $2::VARCHAR AND item_blobs.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR)) ORDER BY blobs.sha256 FOR UPDATE
+""",
+        "owner conversation_id item_id",
+    ),
     "output": (
         """
 SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
@@ -424,6 +771,10 @@ FROM items
 WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.direction = $3::VARCHAR) AS page LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = page.response_id AND item_blobs.position = page.position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
 """,
         "owner response_id direction",
+    ),
+    "renew_claim": (
+        "UPDATE conversations SET claimed_until=(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + $1::BIGINT) WHERE conversations.owner = $2::VARCHAR AND conversations.id = $3::VARCHAR AND conversations.claim = $4::VARCHAR RETURNING conversations.id",
+        "milliseconds owner conversation_id token",
     ),
     "response": (
         """
@@ -449,6 +800,42 @@ WHERE steps.owner = $1::VARCHAR AND steps.response_id = $2::VARCHAR ORDER BY ste
 """,
         "owner response_id",
     ),
+    "take_out_conversation_items": (
+        "DELETE FROM conversation_items WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR",
+        "owner conversation_id item_id",
+    ),
+    "take_out_item_blobs": (
+        """
+DELETE FROM item_blobs WHERE item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = $2::VARCHAR AND item_blobs.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR)
+""",
+        "owner conversation_id item_id",
+    ),
+    "take_out_items": (
+        """
+DELETE FROM items WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.position IN (SELECT conversation_items.item_position
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR)
+""",
+        "owner conversation_id item_id",
+    ),
+    "uncount_item": (
+        """
+UPDATE conversations SET item_count=(conversations.item_count - (SELECT count(*) AS count_1
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR)), item_bytes=(conversations.item_bytes - (SELECT coalesce(sum(conversation_items.item_bytes), 0) AS coalesce_1
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR)) WHERE conversations.owner = $1::VARCHAR AND conversations.id = $2::VARCHAR AND (EXISTS (SELECT *
+FROM conversation_items
+WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR)) RETURNING conversations.id, conversations.owner, conversations.created_at, conversations.metadata, conversations.item_count, conversations.item_bytes
+""",
+        "owner conversation_id item_id",
+    ),
+    "update_conversation": (
+        "UPDATE conversations SET metadata=$1::BYTEA WHERE conversations.owner = $2::VARCHAR AND conversations.id = $3::VARCHAR RETURNING conversations.id, conversations.owner, conversations.created_at, conversations.metadata, conversations.item_count, conversations.item_bytes",
+        "metadata owner conversation_id",
+    ),
 }
 
 POSTGRESQL_DDL: tuple[str, ...] = (
@@ -466,7 +853,25 @@ CREATE TABLE conversation_items (
     conversation_id TEXT NOT NULL,
     position INTEGER NOT NULL,
     item_id TEXT NOT NULL,
+    response_id TEXT NOT NULL,
+    item_position INTEGER NOT NULL,
+    item_bytes BIGINT NOT NULL,
     CONSTRAINT pk_conversation_items PRIMARY KEY (owner, conversation_id, position)
+)
+""",
+    "CREATE INDEX ix_conversation_items_owner_conversation_id_item_id ON conversation_items (owner, conversation_id, item_id)",
+    """
+CREATE TABLE conversations (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    metadata BYTEA NOT NULL,
+    next_position INTEGER NOT NULL,
+    item_count INTEGER NOT NULL,
+    item_bytes BIGINT NOT NULL,
+    claim TEXT,
+    claimed_until BIGINT NOT NULL,
+    CONSTRAINT pk_conversations PRIMARY KEY (owner, id)
 )
 """,
     """
@@ -546,4 +951,5 @@ CREATE TABLE antiphon_revision (
 )
 """,
     "INSERT INTO antiphon_revision (version_num) VALUES ('0001') RETURNING antiphon_revision.version_num",
+    "UPDATE antiphon_revision SET version_num='0002' WHERE antiphon_revision.version_num = '0001'",
 )

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from antiphon.storage import queries
+from antiphon.storage import conversation_queries, queries
 from antiphon.storage.migrate import head_revision, version_statements
 from antiphon.storage.schema import metadata
 
@@ -74,7 +74,8 @@ def _quoted(sql: str) -> str:
 
 def _table(name: queries.Dialect) -> list[str]:
     lines = [f"{name.upper()}: dict[str, tuple[str, str]] = {{"]
-    for key, statement in sorted(queries.statements(name).items()):
+    statements = {**queries.statements(name), **conversation_queries.statements(name)}
+    for key, statement in sorted(statements.items()):
         sql, parameters = _compiled(statement, _dialects()[name])
         lines += [f'    "{key}": (', _text(sql, " " * 8) + ",", f'        "{" ".join(parameters)}",', "    ),"]
     lines += ["}", "", f"{name.upper()}_DDL: tuple[str, ...] = ("]

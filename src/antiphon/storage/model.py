@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from antiphon.errors import Conflict
+
 #: Who a row belongs to. Everything that reads or writes takes one; there is no unowned row.
 Owner = str
 
@@ -76,13 +78,50 @@ class StoredResponse(msgspec.Struct, frozen=True):
     deleted: bool = False
 
 
+class StoredConversation(msgspec.Struct, frozen=True):
+    """One row of ``conversations``. ``metadata`` is JSON; count and bytes are those of all its items together."""
+
+    id: str
+    owner: Owner
+    created_at: int
+    metadata: bytes
+    item_count: int = 0
+    item_bytes: int = 0
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The right to append to a conversation, once: nobody else has one while ``token`` stands in its row.
+
+    ``position`` is where the next item goes; count and bytes are those of the conversation as it stood.
+    """
+
+    conversation_id: str
+    token: str
+    position: int
+    item_count: int
+    item_bytes: int
+
+
+def claim_lost() -> Conflict:
+    """Somebody else has the conversation by now, or it is gone: what was to be appended must not be."""
+    return Conflict(
+        "The conversation was deleted, or went to another turn, before this one could be appended.",
+        param="conversation",
+        code="conversation_locked",
+    )
+
+
 class Finished(msgspec.Struct, frozen=True):
-    """A response that has ended, whole: everything one commit writes."""
+    """A response that has ended, whole: everything one commit writes.
+
+    With a ``claim`` its items are appended to that conversation, and the claim is given back, in the same commit.
+    """
 
     response: StoredResponse
     items: Sequence[StoredItem]
     steps: Sequence[Step]
     segments: Sequence[Segment]
+    claim: Claim | None = None
 
 
 class ItemPage(msgspec.Struct, frozen=True):
@@ -155,5 +194,55 @@ class Store(Protocol):
     async def expire_journals(self, before: int) -> int:
         """Drop the journals of responses created before this unix time (seconds); how many went."""
 
+    @property
+    def conversations(self) -> ConversationStore:
+        """The conversations, in the same database."""
+
     async def close(self) -> None:
         """Finish what was accepted, then let go."""
+
+
+class ConversationStore(Protocol):
+    """Conversations and their items, in the order of the turns. Every method is safe to call concurrently.
+
+    An item belongs to the response that brought it or, where it was added directly, to the conversation itself. It is
+    gone when nothing shows it any more: neither its response nor a conversation.
+    """
+
+    async def create(self, conversation: StoredConversation, items: Sequence[StoredItem]) -> None:
+        """Write it with its first items, or nothing. ``Conflict`` when the id is taken."""
+
+    async def get(self, owner: Owner, conversation_id: str) -> StoredConversation | None:
+        """The row; None when there is no such conversation of this owner."""
+
+    async def update(self, owner: Owner, conversation_id: str, metadata: bytes) -> StoredConversation | None:
+        """Put other metadata in place; the row after it, None when there is none."""
+
+    async def delete(self, owner: Owner, conversation_id: str) -> bool:
+        """Remove it, and the content that nothing else shows. False when there was nothing to delete."""
+
+    async def claim(self, owner: Owner, conversation_id: str, token: str, milliseconds: int) -> Claim | None:
+        """The claim, for so long by the database's clock; None while another's is running, or nothing is there."""
+
+    async def renew(self, owner: Owner, claim: Claim, milliseconds: int) -> bool:
+        """Hold it for so long from now on. False when it is lost."""
+
+    async def give_back(self, owner: Owner, claim: Claim) -> None:
+        """Let the next one in, with nothing appended."""
+
+    async def append(self, owner: Owner, claim: Claim, items: Sequence[StoredItem]) -> None:
+        """Add items that belong to no response and give the claim back; ``Conflict`` when it was lost."""
+
+    async def history(self, owner: Owner, conversation_id: str) -> list[StoredItem]:
+        """All its items, oldest first, in one query. ``position`` counts over the conversation, perhaps with gaps."""
+
+    async def page(
+        self, owner: Owner, conversation_id: str, *, after: str | None, limit: int, order: Literal["asc", "desc"]
+    ) -> ItemPage:
+        """Some of its items. Raises ``CursorNotFound``."""
+
+    async def item(self, owner: Owner, conversation_id: str, item_id: str) -> StoredItem | None:
+        """The item of this id, the newest where there are several."""
+
+    async def delete_item(self, owner: Owner, conversation_id: str, item_id: str) -> StoredConversation | None:
+        """Take every item of this id out; the row after it. None when there was none."""

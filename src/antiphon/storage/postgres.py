@@ -17,7 +17,7 @@ from antiphon.errors import APIError, Conflict, InternalError, InvalidRequest, U
 from antiphon.storage import rows
 from antiphon.storage.group import GroupCommit
 from antiphon.storage.migrate import READ_REVISION, upgrade_statements
-from antiphon.storage.model import CannotOpen
+from antiphon.storage.model import CannotOpen, claim_lost
 from antiphon.storage.rows import Packed, Row, merge
 from antiphon.storage.statements import POSTGRESQL, POSTGRESQL_DDL, REVISION, WIDTHS
 
@@ -50,6 +50,13 @@ _PASSING = (
 )
 
 
+_RESPONSE = ("responses", "items", "item_blobs", "blobs", "steps")
+#: What each commit takes, in the order of its parameters: an array for each column.
+_FILLED = {
+    "commit": (*_RESPONSE, "journal"),
+    "commit_turns": (*_RESPONSE, "turns", "conversations", "conversation_items", "journal"),
+}
+
 #: A value that no retry will make fit: too big a number, a NUL in a text. The client's own says so before it is sent.
 _WRONG = (asyncpg.DataError, asyncpg.exceptions._base.DataError, OverflowError, UnicodeEncodeError)
 
@@ -71,14 +78,14 @@ class PostgresDatabase:
         """Write one response in the next group."""
         await self._group.submit(packed)
 
-    async def write(self, names: Sequence[str], **values: Any) -> Sequence[Row]:
-        """Run these statements in a transaction of their own; the rows of the first."""
+    async def write(self, names: Sequence[str], *, answer: int = 0, **values: Any) -> Sequence[Row]:
+        """Run these statements in a transaction of their own; the rows of number ``answer``."""
         async with self._connection() as connection, connection.transaction():
             results: list[Any] = []
             for name in names:
                 statement = POSTGRESQL[name]
                 results.append(await connection.fetch(statement.sql, *statement.arguments(values)))
-            return cast("Sequence[Row]", results[0])
+            return cast("Sequence[Row]", results[answer])
 
     async def close(self) -> None:
         """Finish what was accepted, then let go."""
@@ -143,20 +150,32 @@ class PostgresDatabase:
                 raise
 
     async def _is_there(self, packed: Packed) -> bool:
-        (row,) = packed.responses
-        found = await self.fetch("response", owner=row[0], response_id=row[1])
-        return bool(found) and rows.is_of(packed, rows.response(found[0]))
+        """Whether an attempt that nobody heard the end of has written this."""
+        if packed.responses:
+            (row,) = packed.responses
+            found = await self.fetch("response", owner=row[0], response_id=row[1])
+            return bool(found) and rows.is_of(packed, rows.response(found[0]))
+        if packed.conversations:
+            (row, *_) = packed.conversations
+            return bool(await self.fetch("conversation", owner=row[0], conversation_id=row[1]))
+        owner, conversation_id, position, item_id, *_ = packed.conversation_items[0]
+        found = await self.fetch("conversation_item", owner=owner, conversation_id=conversation_id, item_id=item_id)
+        return bool(found) and rows.items(found)[0].position == position
 
     async def _insert(self, packed: Packed) -> None:
+        name = "commit_turns" if packed.in_conversations else "commit"
         columns: list[Sequence[Any]] = []
-        for table, given in zip(Packed._fields, packed, strict=True):
+        for table in _FILLED[name]:
+            given = getattr(packed, table)
             columns += zip(*given, strict=True) if given else [()] * WIDTHS[table]
         async with self._connection() as connection:
-            await connection.execute(POSTGRESQL["commit"].sql, *columns)
+            await connection.execute(POSTGRESQL[name].sql, *columns)
 
 
 def refusal(error: BaseException) -> APIError:
     """The typed error for what the database or the way to it said. The words of the database stay in its cause."""
+    if isinstance(error, asyncpg.NotNullViolationError) and error.table_name == "conversation_items":
+        return claim_lost()
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return Conflict("A response of this id is stored already.")
     if isinstance(error, _WRONG):

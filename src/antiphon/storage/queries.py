@@ -1,4 +1,4 @@
-"""Every statement the store sends, in SQLAlchemy Core; ``compile`` turns them into text, nothing else runs them.
+"""The statements about responses, in SQLAlchemy Core; ``compile`` turns them into text, nothing else runs them.
 
 ``statements(dialect)`` gives them by name. A parameter is always a named ``bindparam`` without a value, so that the
 text depends on nothing but this file and the schema.
@@ -6,6 +6,7 @@ text depends on nothing but this file and the schema.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -47,30 +48,31 @@ Dialect = Literal["sqlite", "postgresql"]
 WRITTEN = (responses, items, item_blobs, blobs, steps, journal)
 
 # The SQLite compiler hides a parameter of its own in a LIMIT without OFFSET, so every LIMIT here has both.
-_ZERO = literal_column("0", Integer)
-_ONE = literal_column("1", Integer)
+ZERO = literal_column("0", Integer)
+ONE = literal_column("1", Integer)
 
 
-def _bind(name: str, kind: type[TypeEngine[Any]] = Text) -> ColumnElement[Any]:
+def bind(name: str, kind: type[TypeEngine[Any]] = Text) -> ColumnElement[Any]:
+    """A parameter."""
     return bindparam(name, type_=kind, required=True)
 
 
-_OWNER = _bind("owner")
-_ID = _bind("response_id")
+OWNER = bind("owner")
+ID = bind("response_id")
 
 
 def _mine(table: FromClause) -> ColumnElement[bool]:
-    return and_(table.c.owner == _OWNER, table.c.response_id == _ID)
+    return and_(table.c.owner == OWNER, table.c.response_id == ID)
 
 
 def _with_blobs(page: FromClause, *order: ColumnElement[Any]) -> Select[Any]:
     """The items of ``page``, one row for each long string of an item (one row for an item without)."""
     uses = and_(
-        item_blobs.c.owner == _OWNER,
+        item_blobs.c.owner == OWNER,
         item_blobs.c.response_id == page.c.response_id,
         item_blobs.c.position == page.c.position,
     )
-    kept = and_(blobs.c.owner == _OWNER, blobs.c.sha256 == item_blobs.c.sha256)
+    kept = and_(blobs.c.owner == OWNER, blobs.c.sha256 == item_blobs.c.sha256)
     return (
         select(page.c.id, page.c.direction, page.c.position, page.c.data, item_blobs.c.at, blobs.c.data)
         .select_from(page.outerjoin(item_blobs, uses).outerjoin(blobs, kept))
@@ -81,44 +83,44 @@ def _with_blobs(page: FromClause, *order: ColumnElement[Any]) -> Select[Any]:
 def _response() -> Select[Any]:
     c = responses.c
     row = (c.id, c.owner, c.previous_id, c.conversation_id, c.status, c.created_at, c.dialect, c.request, c.result)
-    return select(*row, c.previous_step, c.deleted).where(c.owner == _OWNER, c.id == _ID)
+    return select(*row, c.previous_step, c.deleted).where(c.owner == OWNER, c.id == ID)
 
 
 def _output() -> Select[Any]:
-    page = select(items).where(_mine(items), items.c.direction == _bind("direction")).subquery("page")
+    page = select(items).where(_mine(items), items.c.direction == bind("direction")).subquery("page")
     return _with_blobs(page, page.c.position)
 
 
 def _input_page(order: Literal["asc", "desc"]) -> Select[Any]:
     c = items.c
-    named = (_mine(items), c.direction == _bind("direction"), c.id == _bind("after"))
+    named = (_mine(items), c.direction == bind("direction"), c.id == bind("after"))
     # One id may stand twice in an input; the cursor then means the occurrence that lies further on, so that paging
     # always moves.
     mark = select((func.max if order == "asc" else func.min)(c.position)).where(*named).scalar_subquery()
     beyond = c.position > mark if order == "asc" else c.position < mark
-    rows = select(items).where(_mine(items), c.direction == _bind("direction"), or_(_bind("after").is_(None), beyond))
-    rows = (
-        rows.order_by(c.position if order == "asc" else c.position.desc()).limit(_bind("limit", Integer)).offset(_ZERO)
-    )
+    rows = select(items).where(_mine(items), c.direction == bind("direction"), or_(bind("after").is_(None), beyond))
+    rows = rows.order_by(c.position if order == "asc" else c.position.desc()).limit(bind("limit", Integer)).offset(ZERO)
     page = rows.subquery("page")
     return _with_blobs(page, page.c.position if order == "asc" else page.c.position.desc())
 
 
 def _has_item() -> Select[Any]:
-    named = (_mine(items), items.c.direction == _bind("direction"), items.c.id == _bind("after"))
-    return select(_ONE).where(*named).limit(_ONE).offset(_ZERO)
+    named = (_mine(items), items.c.direction == bind("direction"), items.c.id == bind("after"))
+    return select(ONE).where(*named).limit(ONE).offset(ZERO)
 
 
 def _item() -> Select[Any]:
-    """The item of this id in the newest response that holds it."""
-    owned = and_(responses.c.owner == _OWNER, responses.c.id == items.c.response_id)
+    """The item of this id in the newest response that holds it; else as it was put into a conversation."""
+    owned = and_(responses.c.owner == OWNER, responses.c.id == items.c.response_id)
     found = (
         select(items)
-        .select_from(items.join(responses, owned))
-        .where(items.c.owner == _OWNER, items.c.id == _bind("item_id"))
-        .order_by(responses.c.created_at.desc(), items.c.response_id.desc(), items.c.position.desc())
-        .limit(_ONE)
-        .offset(_ZERO)
+        .select_from(items.outerjoin(responses, owned))
+        .where(items.c.owner == OWNER, items.c.id == bind("item_id"))
+        .order_by(
+            func.coalesce(responses.c.created_at, ZERO).desc(), items.c.response_id.desc(), items.c.position.desc()
+        )
+        .limit(ONE)
+        .offset(ZERO)
     )
     page = found.subquery("page")
     return _with_blobs(page, page.c.position)
@@ -132,32 +134,32 @@ def _chain() -> CTE:
     r = responses.c
     whole = cast(null(), Integer).label("upto")
     root = select(
-        r.id, r.previous_id, r.previous_step, r.deleted, _ZERO.label("depth"), whole, r.item_count, r.item_bytes
+        r.id, r.previous_id, r.previous_step, r.deleted, ZERO.label("depth"), whole, r.item_count, r.item_bytes
     )
-    chain = root.where(r.owner == _OWNER, r.id == _ID).cte("chain", recursive=True)
+    chain = root.where(r.owner == OWNER, r.id == ID).cte("chain", recursive=True)
     parent, cut = responses.alias("parent"), steps.alias("cut")
-    link = and_(parent.c.owner == _OWNER, parent.c.id == chain.c.previous_id)
-    at = and_(cut.c.owner == _OWNER, cut.c.response_id == chain.c.previous_id, cut.c.n == chain.c.previous_step)
+    link = and_(parent.c.owner == OWNER, parent.c.id == chain.c.previous_id)
+    at = and_(cut.c.owner == OWNER, cut.c.response_id == chain.c.previous_id, cut.c.n == chain.c.previous_step)
     uncut = chain.c.previous_step.is_(None)
     minus = literal_column("-1", Integer)
-    count = case((uncut, parent.c.item_count), else_=func.coalesce(cut.c.item_to, _ZERO))
-    size = case((uncut, parent.c.item_bytes), else_=func.coalesce(cut.c.bytes_to, _ZERO))
+    count = case((uncut, parent.c.item_count), else_=func.coalesce(cut.c.item_to, ZERO))
+    size = case((uncut, parent.c.item_bytes), else_=func.coalesce(cut.c.bytes_to, ZERO))
     step = select(
         parent.c.id,
         parent.c.previous_id,
         parent.c.previous_step,
         parent.c.deleted,
-        chain.c.depth + _ONE,
+        chain.c.depth + ONE,
         case((uncut, cast(null(), Integer)), else_=func.coalesce(cut.c.item_to, minus)),
         chain.c.item_count + count,
         chain.c.item_bytes + size,
     )
     go_on = (
         chain.c.deleted == false(),
-        chain.c.item_count <= _bind("max_items", Integer),
-        chain.c.item_bytes <= _bind("max_bytes", BigInteger),
+        chain.c.item_count <= bind("max_items", Integer),
+        chain.c.item_bytes <= bind("max_bytes", BigInteger),
         # Responses without items count for nothing above; this ends even a chain of only those.
-        chain.c.depth < _bind("max_depth", Integer),
+        chain.c.depth < bind("max_depth", Integer),
     )
     return chain.union_all(step.select_from(chain.join(parent, link).outerjoin(cut, at)).where(*go_on))
 
@@ -171,24 +173,24 @@ def _history() -> Select[Any]:
     ends = chain.alias("ends")
     fits = select(
         and_(
-            func.max(ends.c.item_count) <= _bind("max_items", Integer),
-            func.max(ends.c.item_bytes) <= _bind("max_bytes", BigInteger),
-            func.max(ends.c.depth) < _bind("max_depth", Integer),
+            func.max(ends.c.item_count) <= bind("max_items", Integer),
+            func.max(ends.c.item_bytes) <= bind("max_bytes", BigInteger),
+            func.max(ends.c.depth) < bind("max_depth", Integer),
         )
     ).scalar_subquery()
     i = items.c
     own = and_(
-        i.owner == _OWNER,
+        i.owner == OWNER,
         i.response_id == chain.c.id,
         or_(chain.c.upto.is_(None), i.position < chain.c.upto),
         fits,
     )
     uses = and_(
-        item_blobs.c.owner == _OWNER,
+        item_blobs.c.owner == OWNER,
         item_blobs.c.response_id == i.response_id,
         item_blobs.c.position == i.position,
     )
-    kept = and_(blobs.c.owner == _OWNER, blobs.c.sha256 == item_blobs.c.sha256)
+    kept = and_(blobs.c.owner == OWNER, blobs.c.sha256 == item_blobs.c.sha256)
     return select(
         chain.c.depth,
         chain.c.id,
@@ -220,20 +222,20 @@ def _steps() -> Select[Any]:
 def _forget() -> dict[str, Any]:
     """The statements of a delete, in order. The first says whether there was anything to delete."""
     c = responses.c
-    empty = _bind("empty", LargeBinary)
+    empty = bind("empty", LargeBinary)
     used = select(item_blobs.c.sha256).where(_mine(item_blobs))
     other = item_blobs.alias("other")
-    elsewhere = exists().where(other.c.owner == _OWNER, other.c.sha256 == blobs.c.sha256, other.c.response_id != _ID)
+    elsewhere = exists().where(other.c.owner == OWNER, other.c.sha256 == blobs.c.sha256, other.c.response_id != ID)
     return {
         "bury": update(responses)
-        .where(c.owner == _OWNER, c.id == _ID, c.deleted == false())
-        .values(deleted=true(), item_count=_ZERO, item_bytes=_ZERO, request=empty, result=empty)
+        .where(c.owner == OWNER, c.id == ID, c.deleted == false())
+        .values(deleted=true(), item_count=ZERO, item_bytes=ZERO, request=empty, result=empty)
         .returning(c.id),
         "lock_blobs": select(blobs.c.sha256)
-        .where(blobs.c.owner == _OWNER, blobs.c.sha256.in_(used))
+        .where(blobs.c.owner == OWNER, blobs.c.sha256.in_(used))
         .order_by(blobs.c.sha256)
         .with_for_update(),
-        "delete_blobs": delete(blobs).where(blobs.c.owner == _OWNER, blobs.c.sha256.in_(used), ~elsewhere),
+        "delete_blobs": delete(blobs).where(blobs.c.owner == OWNER, blobs.c.sha256.in_(used), ~elsewhere),
         "delete_item_blobs": delete(item_blobs).where(_mine(item_blobs)),
         "delete_items": delete(items).where(_mine(items)),
         "delete_steps": delete(steps).where(_mine(steps)),
@@ -249,10 +251,10 @@ def _expire() -> Any:
     old = (
         select(journal.c.owner, journal.c.response_id)
         .select_from(owners.join(journal, journal.c.owner == owners.c.owner))
-        .where(journal.c.created_at < _bind("before", BigInteger))
+        .where(journal.c.created_at < bind("before", BigInteger))
         .distinct()
-        .limit(_bind("limit", Integer))
-        .offset(_ZERO)
+        .limit(bind("limit", Integer))
+        .offset(ZERO)
     )
     return (
         delete(journal)
@@ -261,16 +263,21 @@ def _expire() -> Any:
     )
 
 
-def _rows(table: Table) -> Insert:
+def rows(table: Table) -> Insert:
     """One row per execution, parameters in the order of the table's columns."""
-    return insert(table).values({c.name: _bind(c.name, type(c.type)) for c in table.columns})
+    return insert(table).values({c.name: bind(c.name, type(c.type)) for c in table.columns})
 
 
-def _columns(table: Table) -> Insert:
+def unnested(prefix: str, kinds: Mapping[str, TypeEngine[Any]]) -> FromClause:
+    """Rows from one array per column, each the parameter ``prefix_column``."""
+    arrays = [bindparam(f"{prefix}_{name}", type_=ARRAY(kind), required=True) for name, kind in kinds.items()]
+    return func.unnest(*arrays).table_valued(*kinds, name="given").render_derived()
+
+
+def columns(table: Table) -> Insert:
     """All rows at once: one array per column, named ``table_column``, unnested."""
-    arrays = [bindparam(f"{table.name}_{c.name}", type_=ARRAY(c.type), required=True) for c in table.columns]
+    given = unnested(table.name, {c.name: c.type for c in table.columns})
     names = [c.name for c in table.columns]
-    given = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
     chosen = select(*(given.c[name] for name in names))
     if table is not blobs:
         return insert(table).from_select(names, chosen)
@@ -280,12 +287,12 @@ def _columns(table: Table) -> Insert:
     return known.on_conflict_do_update(index_elements=["owner", "sha256"], set_={"sha256": known.excluded.sha256})
 
 
-def _commit() -> Any:
+def commit() -> Any:
     """Every table of a whole group in one statement: one round trip, and a transaction by itself."""
     *others, last = WRITTEN
-    whole = _columns(last)
+    whole = columns(last)
     for table in others:
-        whole = whole.add_cte(_columns(table).cte(f"new_{table.name}"))
+        whole = whole.add_cte(columns(table).cte(f"new_{table.name}"))
     return whole
 
 
@@ -305,7 +312,7 @@ def statements(dialect: Dialect) -> dict[str, Any]:
         **_forget(),
     }
     if dialect == "postgresql":
-        return {**common, "commit": _commit()}
-    inserts = {f"insert_{table.name}": _rows(table) for table in WRITTEN if table is not blobs}
-    known = sqlite.insert(blobs).values({c.name: _bind(c.name, type(c.type)) for c in blobs.columns})
+        return {**common, "commit": commit()}
+    inserts = {f"insert_{table.name}": rows(table) for table in WRITTEN if table is not blobs}
+    known = sqlite.insert(blobs).values({c.name: bind(c.name, type(c.type)) for c in blobs.columns})
     return {**common, **inserts, "insert_blobs": known.on_conflict_do_nothing()}

@@ -11,14 +11,28 @@ from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 from antiphon.storage.blobs import join, split
-from antiphon.storage.model import ChainBroken, ChainTooLong, Finished, Segment, Step, StoredItem, StoredResponse
+from antiphon.storage.model import (
+    ChainBroken,
+    ChainTooLong,
+    Claim,
+    Finished,
+    Owner,
+    Segment,
+    Step,
+    StoredConversation,
+    StoredItem,
+    StoredResponse,
+)
 
 Row = Sequence[Any]
 Values = tuple[Any, ...]
 
 
 class Packed(NamedTuple):
-    """What one commit writes, by table, in the order in which the tables are written."""
+    """What one commit writes, by table, in the order in which the tables are written.
+
+    ``turns`` are no rows but claims to give back: (owner, conversation, token, count of new items, their bytes).
+    """
 
     responses: list[Values]
     items: list[Values]
@@ -26,6 +40,26 @@ class Packed(NamedTuple):
     blobs: list[Values]
     steps: list[Values]
     journal: list[Values]
+    conversations: Sequence[Values] = ()
+    conversation_items: Sequence[Values] = ()
+    turns: Sequence[Values] = ()
+
+    @property
+    def in_conversations(self) -> bool:
+        """Whether it writes anything of a conversation."""
+        return bool(self.turns or self.conversations)
+
+
+#: Those that are tables, in order.
+TABLES = Packed._fields[:-1]
+
+#: The tables of a response come first; most commits fill only those.
+_OF_RESPONSES = 6
+_OF_CONVERSATIONS = Packed._fields[_OF_RESPONSES:]
+_NO_CONVERSATION = ((),) * len(_OF_CONVERSATIONS)
+
+#: What a value of ``turns`` is, by the names of the statement's parameters.
+TURN = ("owner", "conversation_id", "token", "count", "bytes")
 
 
 def pack(finished: Finished) -> Packed:
@@ -34,25 +68,68 @@ def pack(finished: Finished) -> Packed:
     owner, response_id = r.owner, r.id
     by_position = sorted(finished.items, key=_position)
     sizes = [0, *accumulate(len(item.data) for item in by_position)]
-    item_rows: list[Values] = []
-    uses: list[Values] = []
-    contents: dict[bytes, bytes] = {}
-    for item in by_position:
-        data, cuts = split(item.data)
-        item_rows.append((owner, response_id, item.position, item.id, item.direction, data))
-        for cut in cuts:
-            uses.append((owner, response_id, item.position, cut.at, cut.sha256))
-            contents[cut.sha256] = cut.data
-    return Packed(
+    item_rows, uses, contents = _held(owner, response_id, by_position)
+    packed = Packed(
         responses=[_response_row(r, len(by_position), sizes[-1])],
         items=item_rows,
         item_blobs=uses,
-        blobs=[(owner, sha256, data) for sha256, data in contents.items()],
+        blobs=contents,
         steps=[_step_row(owner, response_id, step, sizes) for step in finished.steps],
         journal=[
             (owner, response_id, s.first_seq, s.attempt, s.last_seq, r.created_at, s.data) for s in finished.segments
         ],
     )
+    if finished.claim is None:
+        return packed
+    return _with_turn(packed, owner, finished.claim, response_id, by_position)
+
+
+def pack_addition(owner: Owner, claim: Claim, given: Sequence[StoredItem]) -> Packed:
+    """The rows of items that a conversation gets by itself; it holds them under its own id."""
+    own = [
+        StoredItem(item.id, item.direction, position, item.data) for position, item in enumerate(given, claim.position)
+    ]
+    item_rows, uses, contents = _held(owner, claim.conversation_id, own)
+    packed = Packed([], item_rows, uses, contents, [], [])
+    return _with_turn(packed, owner, claim, claim.conversation_id, own)
+
+
+def pack_conversation(made: StoredConversation, given: Sequence[StoredItem]) -> Packed:
+    """The rows of a new conversation with its first items."""
+    claim = Claim(made.id, "", 0, 0, 0)
+    packed = pack_addition(made.owner, claim, given)
+    size = sum(len(item.data) for item in given)
+    row = (made.owner, made.id, made.created_at, made.metadata, len(given), len(given), size, None, 0)
+    return packed._replace(conversations=[row], turns=())
+
+
+def _with_turn(
+    packed: Packed, owner: Owner, claim: Claim, response_id: str, by_position: Sequence[StoredItem]
+) -> Packed:
+    """The same items shown in a conversation, from the claim's position on."""
+    conversation_id = claim.conversation_id
+    shown = [
+        (owner, conversation_id, position, item.id, response_id, item.position, len(item.data))
+        for position, item in enumerate(by_position, claim.position)
+    ]
+    turn = (owner, conversation_id, claim.token, len(shown), sum(len(item.data) for item in by_position))
+    return packed._replace(conversation_items=shown, turns=[turn])
+
+
+def _held(
+    owner: Owner, response_id: str, given: Sequence[StoredItem]
+) -> tuple[list[Values], list[Values], list[Values]]:
+    """Rows of items, of their uses of long strings, and of those strings, each once."""
+    item_rows: list[Values] = []
+    uses: list[Values] = []
+    contents: dict[bytes, bytes] = {}
+    for item in given:
+        data, cuts = split(item.data)
+        item_rows.append((owner, response_id, item.position, item.id, item.direction, data))
+        for cut in cuts:
+            uses.append((owner, response_id, item.position, cut.at, cut.sha256))
+            contents[cut.sha256] = cut.data
+    return item_rows, uses, [(owner, sha256, data) for sha256, data in contents.items()]
 
 
 def _response_row(r: StoredResponse, item_count: int, item_bytes: int) -> Values:
@@ -82,8 +159,11 @@ def merge(group: Sequence[Packed]) -> Packed:
     """All rows of a group, with each long string once."""
     if len(group) == 1:
         return group[0]
-    together = [[row for packed in group for row in packed[table]] for table in range(len(Packed._fields))]
+    together = [[row for packed in group for row in packed[table]] for table in range(_OF_RESPONSES)]
     merged = Packed(*together)
+    if talks := [packed for packed in group if packed[_OF_RESPONSES:] != _NO_CONVERSATION]:
+        more = {name: [row for packed in talks for row in getattr(packed, name)] for name in _OF_CONVERSATIONS}
+        merged = merged._replace(**more)
     distinct = {(owner, sha256): (owner, sha256, data) for owner, sha256, data in merged.blobs}
     return merged._replace(blobs=list(distinct.values()))
 
@@ -94,6 +174,20 @@ def response(row: Row) -> StoredResponse:
     # SQLite has no booleans.
     fields[-1] = bool(fields[-1])
     return StoredResponse(*fields)
+
+
+def conversation(row: Row) -> StoredConversation:
+    """A row of ``conversation``."""
+    return StoredConversation(*row)
+
+
+def conversation_items(rows: Iterable[Row]) -> list[StoredItem]:
+    """Rows of ``conversation_history``, in any order."""
+    return items(sorted(rows, key=_place))
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return row[2], row[4] or 0
 
 
 def items(rows: Iterable[Row]) -> list[StoredItem]:

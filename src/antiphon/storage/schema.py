@@ -61,11 +61,30 @@ items = _owned(
     key=("response_id", "position"),
 )
 
+#: ``claim`` is the token of who may append now, until ``claimed_until`` (milliseconds, the database's own clock).
+conversations = _owned(
+    "conversations",
+    Column("id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("metadata", LargeBinary, nullable=False),
+    Column("next_position", Integer, nullable=False),
+    Column("item_count", Integer, nullable=False),
+    Column("item_bytes", BigInteger, nullable=False),
+    Column("claim", Text),
+    Column("claimed_until", BigInteger, nullable=False),
+    key=("id",),
+)
+
+#: Each names its row of ``items``: a response's, or one under the id of the conversation at this same ``position``.
 conversation_items = _owned(
     "conversation_items",
     Column("conversation_id", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("item_id", Text, nullable=False),
+    Column("response_id", Text, nullable=False),
+    Column("item_position", Integer, nullable=False),
+    Column("item_bytes", BigInteger, nullable=False),
+    Index(None, "owner", "conversation_id", "item_id"),
     key=("conversation_id", "position"),
 )
 

@@ -20,8 +20,8 @@ from typing import Any
 from antiphon.errors import APIError, Conflict, InternalError, InvalidRequest, Unavailable
 from antiphon.storage.group import GroupCommit
 from antiphon.storage.migrate import READ_REVISION, upgrade_statements
-from antiphon.storage.model import CannotOpen
-from antiphon.storage.rows import Packed, Row, merge
+from antiphon.storage.model import CannotOpen, claim_lost
+from antiphon.storage.rows import TABLES, TURN, Packed, Row, Values, merge
 from antiphon.storage.statements import REVISION, SQLITE, SQLITE_DDL
 from antiphon.storage.threads import Threads
 
@@ -47,7 +47,8 @@ _SETTINGS = (
     f"PRAGMA wal_autocheckpoint={_LOG_PAGES}",
 )
 
-_INSERTS = tuple(SQLITE[f"insert_{table}"].sql for table in Packed._fields)
+_INSERTS = tuple(SQLITE[f"insert_{table}"].sql for table in TABLES)
+_END_TURN = SQLITE["end_turn"]
 
 #: Rows of one statement: few sizes, so that the connection's cache keeps every statement prepared.
 _ROWS_AT_ONCE = (64, 16, 4, 1)
@@ -78,13 +79,13 @@ class SqliteDatabase:
         """Write one response in the next group."""
         await self._group.submit(packed)
 
-    async def write(self, names: Sequence[str], **values: Any) -> Sequence[Row]:
-        """Run these statements inside the next group's transaction; the rows of the first."""
+    async def write(self, names: Sequence[str], *, answer: int = 0, **values: Any) -> Sequence[Row]:
+        """Run these statements inside the next group's transaction; the rows of number ``answer``."""
         calls = [(SQLITE[name].sql, SQLITE[name].arguments(values)) for name in names]
 
         def run(connection: sqlite3.Connection) -> Sequence[Row]:
             results = [connection.execute(sql, arguments).fetchall() for sql, arguments in calls]
-            return results[0]
+            return results[answer]
 
         return await self._group.submit(run)
 
@@ -180,9 +181,18 @@ def _apply(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]
     """Responses first, table by table, then the rest; nobody has been answered, so nothing depends on another."""
     packed = [job for job in jobs if isinstance(job, Packed)]
     if packed:
-        for sql, rows in zip(_INSERTS, merge(packed), strict=True):
+        whole = merge(packed)
+        for turn in whole.turns:
+            _end_turn(connection, turn)
+        for sql, rows in zip(_INSERTS, whole[: len(TABLES)], strict=True):
             _insert(connection, sql, rows)
     return [() if isinstance(job, Packed) else job(connection) for job in jobs]
+
+
+def _end_turn(connection: sqlite3.Connection, turn: Values) -> None:
+    arguments = _END_TURN.arguments(dict(zip(TURN, turn, strict=True)))
+    if connection.execute(_END_TURN.sql, arguments).rowcount != 1:
+        raise claim_lost()
 
 
 def _insert(connection: sqlite3.Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:

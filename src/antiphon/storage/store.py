@@ -6,41 +6,37 @@ response, and how to run several statements as one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from antiphon.storage import rows
-from antiphon.storage.model import CursorNotFound, Finished, ItemPage, Owner, Segment, Step, StoredItem, StoredResponse
-from antiphon.storage.rows import Packed, Row
+from antiphon.storage.conversations import SqlConversations
+from antiphon.storage.database import Database
+from antiphon.storage.model import (
+    ConversationStore,
+    CursorNotFound,
+    Finished,
+    ItemPage,
+    Owner,
+    Segment,
+    Step,
+    StoredItem,
+    StoredResponse,
+)
 
-_BURIAL = (
+_CONTENT = ("lock_blobs", "delete_blobs", "delete_item_blobs", "delete_items", "delete_steps", "delete_journal")
+_BURIAL = ("bury", *_CONTENT)
+#: The same for a response of a conversation, which keeps what it shows.
+_BURIAL_IN_CONVERSATION = (
     "bury",
-    "lock_blobs",
-    "delete_blobs",
-    "delete_item_blobs",
-    "delete_items",
-    "delete_steps",
-    "delete_journal",
+    "lock_conversation",
+    "adopt_items",
+    "adopt_item_blobs",
+    "adopt_conversation_items",
+    *_CONTENT,
 )
 
 #: Journals dropped in one transaction: few enough that a commit behind it does not wait long.
 _EXPIRED_AT_ONCE = 200
-
-
-class Database(Protocol):
-    """What a driver has to be able to do. Failures come as ``errors.APIError``."""
-
-    async def fetch(self, name: str, **values: Any) -> Sequence[Row]:
-        """The rows of a reading statement."""
-
-    async def commit(self, packed: Packed) -> None:
-        """Write one response; returns when it is durable."""
-
-    async def write(self, names: Sequence[str], **values: Any) -> Sequence[Row]:
-        """Run these statements, in order, in one transaction; the rows that the first returns."""
-
-    async def close(self) -> None:
-        """Finish what was accepted, then let go."""
 
 
 class SqlStore:
@@ -48,7 +44,13 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._conversations = SqlConversations(database)
         self._closed = False
+
+    @property
+    def conversations(self) -> ConversationStore:
+        """The conversations, in the same database."""
+        return self._conversations
 
     async def commit(self, finished: Finished) -> None:
         """Write all of it or nothing; ``Conflict`` when the id is taken."""
@@ -95,7 +97,14 @@ class SqlStore:
 
     async def delete(self, owner: Owner, response_id: str) -> bool:
         """Content goes, with the long strings that nothing else of this owner holds; a tombstone stays."""
-        return bool(await self._database.write(_BURIAL, owner=owner, response_id=response_id, empty=b""))
+        row = await self.response(owner, response_id)
+        if row is None:
+            return False
+        values: dict[str, Any] = {"owner": owner, "response_id": response_id, "empty": b""}
+        if row.conversation_id is None:
+            return bool(await self._database.write(_BURIAL, **values))
+        values["conversation_id"] = row.conversation_id
+        return bool(await self._database.write(_BURIAL_IN_CONVERSATION, **values))
 
     async def expire_journals(self, before: int) -> int:
         """Drop the journals of responses created before this time; of how many responses."""

@@ -40,7 +40,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     _row("access_programs", "ignore", "Tiers of one vendor's own programme; the Response carries null."),
     _row("background", "echo refuse", "`false` and null are accepted; `true` is refused until background runs come."),
     _row("context_management", "refuse", "Null and an empty list are accepted; entries are refused."),
-    _row("conversation", "refuse", "Refused until conversations come; chain with `previous_response_id`."),
+    _row(
+        "conversation",
+        "honour echo",
+        "An id, or an object with one. Its items come before the input; input and output are appended to it when the "
+        "response completes. Not together with `previous_response_id`.",
+    ),
     _row(
         "frequency_penalty",
         "forward echo",
@@ -186,12 +191,6 @@ def _special_mode(value: Any) -> bool:
 
 REFUSALS: tuple[Refusal, ...] = (
     Refusal("background", "background", bool, "background runs are not available"),
-    Refusal(
-        "conversation",
-        "conversation",
-        lambda value: True,
-        "conversations are not available; use 'previous_response_id'",
-    ),
     Refusal(
         "prompt",
         "prompt",

@@ -73,6 +73,12 @@ class CacheOptions(msgspec.Struct):
     comparison_response_id: str | None = None
 
 
+class ConversationReference(msgspec.Struct):
+    """A conversation by its id."""
+
+    id: str
+
+
 class Parameters(msgspec.Struct, kw_only=True):
     """Every parameter of a request, checked. ``None`` is absent or null. The API's description is made from this."""
 
@@ -106,7 +112,7 @@ class Parameters(msgspec.Struct, kw_only=True):
     stream_options: StreamOptions | None = None
     image: ImageOptions | None = None
     background: bool | None = None
-    conversation: str | dict[str, Any] | None = None
+    conversation: str | ConversationReference | None = None
     prompt: dict[str, Any] | None = None
     moderation: dict[str, Any] | None = None
     context_management: list[dict[str, Any]] | None = None
@@ -131,7 +137,13 @@ class CreateResponse(Parameters, kw_only=True):
         sent = self.raw.get("input")
         if isinstance(sent, str):
             return inputs.text_items(sent)
-        return [_item_without_secrets(item) for item in inputs.named_items(sent or ())]
+        return [item_without_secrets(item) for item in inputs.named_items(sent or ())]
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that this is a turn of, however it was named."""
+        named = self.conversation
+        return named.id if isinstance(named, ConversationReference) else named
 
     @property
     def wants_logprobs(self) -> bool:
@@ -161,9 +173,9 @@ COUNTED = frozenset(
 def parse_create(body: bytes) -> CreateResponse:
     """The request in a body of ``POST /v1/responses``. Raises InvalidRequest."""
     request = read_create(decode_object(body))
-    if request.input is None and request.previous_response_id is None:
+    if request.input is None and request.previous_response_id is None and request.conversation is None:
         raise InvalidRequest(
-            "One of 'input' or 'previous_response_id' must be provided.",
+            "One of 'input', 'previous_response_id' or 'conversation' must be provided.",
             param="input",
             code="missing_required_parameter",
         )
@@ -201,23 +213,31 @@ def read_create(tree: dict[str, Any]) -> CreateResponse:
     request.raw = tree
     request.unknown = {key: tree[key] for key in tree.keys() - _FIELDS}
     refuse_unsupported(tree)
+    if request.conversation is not None and request.previous_response_id is not None:
+        raise InvalidRequest(
+            "Only one of 'conversation' and 'previous_response_id' can be provided: either says what was said before.",
+            param="conversation",
+            code="mutually_exclusive_parameters",
+        )
     if isinstance(request.input, list):
-        _check_input(request.input)
+        check_input(request.input)
     return request
 
 
-def _item_without_secrets(item: dict[str, Any]) -> dict[str, Any]:
+def item_without_secrets(item: dict[str, Any]) -> dict[str, Any]:
+    """The item without the credentials of tools that it brings along."""
     tools = item.get("tools")
     if item["type"] not in ("additional_tools", "tool_search_output") or not isinstance(tools, list):
         return item
     return {**item, "tools": without_secrets(tools)}
 
 
-def _check_input(items: list[InputItem]) -> None:
-    inputs.check_items(items)
+def check_input(items: list[InputItem], where: str = "input") -> None:
+    """What the types alone cannot say, and what is not available. Raises InvalidRequest."""
+    inputs.check_items(items, where)
     for n, item in enumerate(items):
         if isinstance(item, inputs.CompactionTrigger):
             raise UnsupportedParameter(
-                f"Unsupported parameter: 'input[{n}]': compaction on request is not available.",
-                param=f"input[{n}].type",
+                f"Unsupported parameter: '{where}[{n}]': compaction on request is not available.",
+                param=f"{where}[{n}].type",
             )

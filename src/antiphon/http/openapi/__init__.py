@@ -32,6 +32,7 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [
             {"name": "Responses", "description": "Answers with state, items and typed events."},
+            {"name": "Conversations", "description": "What was said, over many responses."},
             {"name": "Pass-through", "description": "The back end's own API, as it answers."},
             {"name": "Models", "description": "What can be asked."},
             {"name": "Server", "description": "About this server."},

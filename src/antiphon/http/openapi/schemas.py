@@ -13,6 +13,12 @@ from msgspec import UNSET
 
 from antiphon.http.openapi import passed
 from antiphon.wire import inputs, items, response
+from antiphon.wire.conversation_requests import (
+    MAX_ITEMS,
+    CreateConversation,
+    CreateConversationItems,
+    UpdateConversation,
+)
 from antiphon.wire.requests import COUNTED, Parameters
 from antiphon.wire.response import Response
 
@@ -50,8 +56,23 @@ class DeletedResponse(msgspec.Struct, tag_field="object", tag="response"):
     deleted: bool
 
 
+class Conversation(msgspec.Struct, tag_field="object", tag="conversation"):
+    """A conversation; its items are listed by themselves."""
+
+    id: str
+    created_at: int
+    metadata: dict[str, str]
+
+
+class DeletedConversation(msgspec.Struct, tag_field="object", tag="conversation.deleted"):
+    """The conversation is gone."""
+
+    id: str
+    deleted: bool
+
+
 class ListedItem(msgspec.Struct):
-    """An input item as it is kept; what else it holds depends on its type."""
+    """An item as it is kept; what else it holds depends on its type."""
 
     id: str
     type: str
@@ -88,8 +109,11 @@ class Health(msgspec.Struct):
 
 def components() -> Json:
     """Schemas and headers."""
-    read = _schemas(Parameters)
-    written = _schemas(Response, Error, InputTokens, DeletedResponse, ItemList, Model, ModelList, Health)
+    read = _schemas(Parameters, CreateConversation, UpdateConversation, CreateConversationItems)
+    written = _schemas(
+        *(Response, Error, InputTokens, DeletedResponse, ItemList, Model, ModelList, Health),
+        *(Conversation, DeletedConversation),
+    )
     _complete(written)
     for name in read.keys() & written.keys():
         read = _renamed(read, name, f"Sent{name}")
@@ -140,7 +164,7 @@ def _narrow(read: dict[str, Json]) -> None:
     create["model"] = {"type": "string", "minLength": 1, "description": "Chooses the back end."}
     create["input"] = {"anyOf": [{"type": "string"}, {"type": "array", "items": _ref("InputItem")}, _NULL]}
     create["background"] = {"enum": [False, None], "description": "Background runs are not available."}
-    for name in ("conversation", "prompt", "moderation"):
+    for name in ("prompt", "moderation"):
         create[name] = {**_NULL, "description": "Not available."}
     create["context_management"] = {"type": ["array", "null"], "maxItems": 0, "description": "Not available."}
     typed = {"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]}
@@ -159,7 +183,20 @@ def _narrow(read: dict[str, Json]) -> None:
         "not": {"anyOf": [{"required": ["role"]}, {"required": ["content"]}]},
     }
     read["CountInputTokens"] = _counted(read["CreateResponse"])
-    read["CreateResponse"]["anyOf"] = [_given("input"), _given("previous_response_id")]
+    read["CreateResponse"]["anyOf"] = [_given("input"), _given("previous_response_id"), _given("conversation")]
+    both = {"not": {"allOf": [_given("previous_response_id"), _given("conversation")]}}
+    read["CreateResponse"].update(both)
+    read["CountInputTokens"].update(both)
+    _narrow_items(read)
+
+
+def _narrow_items(read: dict[str, Json]) -> None:
+    """Conversations take the items that a response takes."""
+    for name, null in (("CreateConversation", True), ("CreateConversationItems", False)):
+        items = {"type": "array", "items": _ref("InputItem"), "maxItems": MAX_ITEMS}
+        if not null:
+            items["minItems"] = 1
+        read[name]["properties"]["items"] = {"anyOf": [items, _NULL]} if null else items
 
 
 def _given(name: str) -> Json:

@@ -7,6 +7,7 @@ from typing import Any
 
 _PAIR = re.compile(r"\b([A-Za-z_]\w*)=(?:\"([^\"]*)\"|([^\s,;\"]+))")
 _MAX_DEPTH = 12
+_SCALARS = ("string", "integer", "number", "boolean", "null")
 
 _FORMATS = {
     "date": "2024-01-31",
@@ -98,8 +99,9 @@ class _Maker:
 
     def array(self, schema: dict[str, Any], given: str | None, depth: int) -> list[Any]:
         inner = schema.get("items", {})
-        if given is not None:
-            kind = self.resolved(inner).get("type", "string")
+        plain = self.resolved(inner)
+        kind = plain.get("type", "string" if not plain else None)
+        if given is not None and kind in _SCALARS:
             return [self.scalar(kind, {}, piece) for piece in given.split("|")]
         prefix = [self.make(s, None, depth + 1) for s in schema.get("prefixItems", [])]
         least = 0 if depth > 4 else 1

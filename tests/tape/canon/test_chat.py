@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.wire.canonical import DEFAULTS, IGNORED, canonical, canonical_key
+from antiphon.tape.canon.chat import DEFAULTS, IGNORED, canonical, canonical_key
 
 USER = {"role": "user", "content": "hi"}
 BASE: dict[str, Any] = {"model": "m", "messages": [USER]}

@@ -32,13 +32,12 @@ import json
 from collections import defaultdict, deque
 from typing import Any
 
+from antiphon.tape.canon.values import Defaults, numbers, spare
+
 Request = dict[str, Any]
 
-#: Goes up when an equivalence is added or taken away, because keys change then.
-VERSION = 1
-
 #: Top-level fields and the values that mean the same as leaving them out.
-DEFAULTS: dict[str, tuple[Any, ...]] = {
+DEFAULTS: Defaults = {
     "frequency_penalty": (0,),
     "logit_bias": ({},),
     "logprobs": (False,),
@@ -61,24 +60,15 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
 #: Fields that do not change the answer.
 IGNORED = frozenset({"stream_options"})
 #: The same for the parts of a request, by place.
-_MESSAGE_DEFAULTS: dict[str, tuple[Any, ...]] = {"tool_calls": ([],), "annotations": ([],)}
-_FUNCTION_DEFAULTS: dict[str, tuple[Any, ...]] = {"strict": (False,), "parameters": ({},), "type": ("function",)}
-_SCHEMA_DEFAULTS: dict[str, tuple[Any, ...]] = {"strict": (False,)}
-_IMAGE_DEFAULTS: dict[str, tuple[Any, ...]] = {"detail": ("auto",)}
+_MESSAGE_DEFAULTS: Defaults = {"tool_calls": ([],), "annotations": ([],)}
+_FUNCTION_DEFAULTS: Defaults = {"strict": (False,), "parameters": ({},), "type": ("function",)}
+_SCHEMA_DEFAULTS: Defaults = {"strict": (False,)}
+_IMAGE_DEFAULTS: Defaults = {"detail": ("auto",)}
 
 
 def canonical(request: Request) -> Request:
     """The canonical form of a chat request; the request itself is left alone."""
-    plain: Request = {key: value for key, value in _numbers(request).items() if key not in IGNORED}
-    if isinstance(plain.get("messages"), list):
-        plain["messages"] = _messages(plain["messages"])
-    if isinstance(plain.get("tools"), list):
-        plain["tools"] = [_tool(tool) for tool in plain["tools"]]
-    if isinstance(plain.get("response_format"), dict):
-        plain["response_format"] = _response_format(plain["response_format"])
-    plain = _spare(plain, DEFAULTS)
-    # What a model does by itself depends on there being tools.
-    return _spare(plain, {"tool_choice": ("auto",) if "tools" in plain else ("none", "auto")})
+    return tidy(numbers(request))[0]
 
 
 def canonical_key(request: Request) -> str:
@@ -87,29 +77,23 @@ def canonical_key(request: Request) -> str:
     return hashlib.sha256(form.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _numbers(value: Any) -> Any:
-    """The same value with whole floats as integers, in new containers all through."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, dict):
-        return {key: _numbers(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_numbers(one) for one in value]
-    return value
+def tidy(request: Request) -> tuple[Request, dict[str, str], frozenset[str]]:
+    """The canonical form of a request whose numbers are folded, the name of each call id in it, and all these names.
 
-
-def _spare(fields: dict[str, Any], defaults: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
-    """The fields without nulls and without those at their default."""
-    return {
-        key: value
-        for key, value in fields.items()
-        if value is not None and not any(_same(value, default) for default in defaults.get(key, ()))
-    }
-
-
-def _same(value: Any, default: Any) -> bool:
-    """Equal, and not by Python's habit of taking True for 1."""
-    return value == default and isinstance(value, bool) == isinstance(default, bool)
+    An id that was used for several calls has the name of the first.
+    """
+    ids = _CallIds()
+    plain: Request = {key: value for key, value in request.items() if key not in IGNORED}
+    if isinstance(plain.get("messages"), list):
+        plain["messages"] = [_message(one, ids) if isinstance(one, dict) else one for one in plain["messages"]]
+    if isinstance(plain.get("tools"), list):
+        plain["tools"] = [_tool(tool) for tool in plain["tools"]]
+    if isinstance(plain.get("response_format"), dict):
+        plain["response_format"] = _response_format(plain["response_format"])
+    plain = spare(plain, DEFAULTS)
+    # What a model does by itself depends on there being tools.
+    plain = spare(plain, {"tool_choice": ("auto",) if "tools" in plain else ("none", "auto")})
+    return plain, ids.first, ids.names
 
 
 class _CallIds:
@@ -119,9 +103,15 @@ class _CallIds:
     """
 
     def __init__(self) -> None:
+        self.first: dict[str, str] = {}
         self._count = 0
         self._waiting: defaultdict[str, deque[str]] = defaultdict(deque)
         self._last: dict[str, str] = {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that was given."""
+        return frozenset(f"call_{n}" for n in range(self._count))
 
     def call(self, raw: Any) -> str:
         name = self._next(raw)
@@ -137,16 +127,12 @@ class _CallIds:
         name = f"call_{self._count}"
         self._count += 1
         self._last[str(raw)] = name
+        self.first.setdefault(str(raw), name)
         return name
 
 
-def _messages(messages: list[Any]) -> list[Any]:
-    ids = _CallIds()
-    return [_message(message, ids) if isinstance(message, dict) else message for message in messages]
-
-
 def _message(message: dict[str, Any], ids: _CallIds) -> dict[str, Any]:
-    plain = _spare(message, _MESSAGE_DEFAULTS)
+    plain = spare(message, _MESSAGE_DEFAULTS)
     if isinstance(plain.get("content"), list):
         plain["content"] = _content(plain["content"])
     if isinstance(plain.get("tool_calls"), list):
@@ -167,35 +153,35 @@ def _content(parts: list[Any]) -> str | list[Any]:
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
-    plain = _spare(part, {})
+    plain = spare(part, {})
     if isinstance(plain.get("image_url"), dict):
-        plain["image_url"] = _spare(plain["image_url"], _IMAGE_DEFAULTS)
+        plain["image_url"] = spare(plain["image_url"], _IMAGE_DEFAULTS)
     return plain
 
 
 def _call(call: Any, ids: _CallIds) -> Any:
     if not isinstance(call, dict):
         return call
-    plain = {"type": "function", **_spare(call, {})}
+    plain = {"type": "function", **spare(call, {})}
     plain.pop("index", None)
     if "id" in plain:
         plain["id"] = ids.call(plain["id"])
     if isinstance(plain.get("function"), dict):
-        plain["function"] = _spare(plain["function"], {})
+        plain["function"] = spare(plain["function"], {})
     return plain
 
 
 def _tool(tool: Any) -> Any:
     if not isinstance(tool, dict):
         return tool
-    plain = _spare(tool, {})
+    plain = spare(tool, {})
     if isinstance(plain.get("function"), dict):
-        plain["function"] = _spare(plain["function"], _FUNCTION_DEFAULTS)
+        plain["function"] = spare(plain["function"], _FUNCTION_DEFAULTS)
     return plain
 
 
 def _response_format(form: dict[str, Any]) -> dict[str, Any]:
-    plain = _spare(form, {})
+    plain = spare(form, {})
     if isinstance(plain.get("json_schema"), dict):
-        plain["json_schema"] = _spare(plain["json_schema"], _SCHEMA_DEFAULTS)
+        plain["json_schema"] = spare(plain["json_schema"], _SCHEMA_DEFAULTS)
     return plain

@@ -1,0 +1,24 @@
+"""What a driver has to do: send a compiled statement, write a response, run several statements as one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from antiphon.storage.rows import Packed, Row
+
+
+class Database(Protocol):
+    """One database. Failures come as ``errors.APIError``."""
+
+    async def fetch(self, name: str, **values: Any) -> Sequence[Row]:
+        """The rows of a reading statement."""
+
+    async def commit(self, packed: Packed) -> None:
+        """Write one response, or what a conversation gets; returns when it is durable."""
+
+    async def write(self, names: Sequence[str], *, answer: int = 0, **values: Any) -> Sequence[Row]:
+        """Run these statements, in order, in one transaction; the rows that number ``answer`` of them returns."""
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go."""

@@ -1,0 +1,1 @@
+"""The Tape as a pytest plugin: ``antiphon.tape.pytest.plugin``."""

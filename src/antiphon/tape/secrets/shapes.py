@@ -1,0 +1,193 @@
+"""Secrets known by their shape: the prefixes that providers give their keys, tokens, private keys, credentials in URLs.
+
+A prefix counts only where a token can begin. In a path or after a hyphen, where slugs of news articles hold ``sk-`` by
+chance, the rest must also not read like words.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+from antiphon.tape.secrets.hits import PLACEHOLDER, Hit, words
+from antiphon.tape.secrets.names import keyish, secret_span
+
+# (kind, prefix, body). Bodies are as short as a key can be, not as long as they are today.
+_TABLE = (
+    ("sk key", r"sk-", r"[A-Za-z0-9_-]{12,}"),
+    ("openai session", r"sess-", r"[A-Za-z0-9]{32,}"),
+    ("stripe key", r"[spr]k_(?:live|test)_", r"[A-Za-z0-9]{10,}"),
+    ("webhook secret", r"whsec_", r"[A-Za-z0-9+/=]{20,}"),
+    ("aws key id", r"A(?:KIA|SIA|BIA|CCA|GPA|IDA|ROA)", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    ("github token", r"gh[opurs]_", r"[A-Za-z0-9]{20,}"),
+    ("github token", r"github_pat_", r"[A-Za-z0-9_]{20,}"),
+    ("gitlab token", r"gl(?:pat|dt|rt|ptt|agent|soat|cbt|ft|imt|oas)-", r"[A-Za-z0-9_.-]{16,}"),
+    ("slack token", r"xox[a-z]-", r"[A-Za-z0-9-]{10,}"),
+    ("slack token", r"xapp-", r"[A-Za-z0-9-]{16,}"),
+    ("google key", r"AIza", r"[A-Za-z0-9_-]{30,}"),
+    ("google token", r"ya29\.", r"[A-Za-z0-9_-]{20,}"),
+    ("google secret", r"GOCSPX-", r"[A-Za-z0-9_-]{16,}"),
+    ("hugging face token", r"hf_", r"[A-Za-z0-9]{20,}"),
+    ("groq key", r"gsk_", r"[A-Za-z0-9]{20,}"),
+    ("xai key", r"xai-", r"[A-Za-z0-9]{20,}"),
+    ("nvidia key", r"nvapi-", r"[A-Za-z0-9_-]{20,}"),
+    ("tavily key", r"tvly-", r"[A-Za-z0-9_-]{12,}"),
+    ("replicate token", r"r8_", r"[A-Za-z0-9]{20,}"),
+    ("perplexity key", r"pplx-", r"[A-Za-z0-9]{20,}"),
+    ("cerebras key", r"csk-", r"[A-Za-z0-9]{20,}"),
+    ("fireworks key", r"fw_", r"[A-Za-z0-9]{20,}"),
+    ("firecrawl key", r"fc-", r"[a-f0-9]{32}(?![A-Za-z0-9])"),
+    ("brave key", r"BSA", r"[A-Za-z0-9_-]{24,}"),
+    ("jina key", r"jina_", r"[A-Za-z0-9_-]{20,}"),
+    ("pinecone key", r"pcsk_", r"[A-Za-z0-9_]{20,}"),
+    ("langfuse key", r"pk-lf-", r"[a-f0-9-]{20,}"),
+    ("langsmith key", r"lsv2_", r"[A-Za-z0-9_]{20,}"),
+    ("databricks token", r"dapi", r"[a-f0-9]{32}(?![A-Za-z0-9])"),
+    ("sendgrid key", r"SG\.", r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    ("npm token", r"npm_", r"[A-Za-z0-9]{30,}"),
+    ("pypi token", r"pypi-", r"[A-Za-z0-9_-]{40,}"),
+    ("digitalocean token", r"do[opr]_v1_", r"[a-f0-9]{40,}"),
+    ("shopify token", r"shp(?:at|ca|pa|ss)_", r"[A-Fa-f0-9]{20,}"),
+    ("docker token", r"dckr_pat_", r"[A-Za-z0-9_-]{20,}"),
+    ("vault token", r"hv[sbr]\.", r"[A-Za-z0-9_-]{20,}"),
+    ("atlassian token", r"ATATT3", r"[A-Za-z0-9_=-]{30,}"),
+    ("linear key", r"lin_api_", r"[A-Za-z0-9]{20,}"),
+    ("notion token", r"ntn_", r"[A-Za-z0-9]{30,}"),
+    ("e2b key", r"e2b_", r"[a-f0-9]{30,}"),
+    ("json web token", r"eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
+)
+
+#: A token of these tables holds an unbroken run of letters, digits, ``_``, ``-`` and ``.`` of this length.
+RUN = 14
+#: One of these is in every such run.
+ANCHORS = words(
+    "sk- sess- k_live_ k_test_ whsec_ AKIA ASIA ABIA ACCA AGPA AIDA AROA gho_ ghp_ ghu_ ghr_ ghs_ github_pat_ gl xox"
+    " xapp- AIza ya29. GOCSPX- hf_ gsk_ xai- nvapi- tvly- r8_ pplx- csk- fw_ fc- BSA jina_ pcsk_ pk-lf- lsv2_ dapi SG."
+    " npm_ pypi- o_v1_ oo_v1_ or_v1_ op_v1_ shpat_ shpca_ shppa_ shpss_ dckr_pat_ hvs. hvb. hvr. ATATT3 lin_api_ ntn_"
+    " e2b_ eyJ"
+)
+
+# Where a token can begin: after anything but a letter or digit, or after an escape that ends in one.
+_LEFT = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
+_SHAPES = re.compile(
+    _LEFT
+    # A backslash before one of these letters is the escape of a control character, not the end of a word.
+    + r"(?:(?<!\\)|(?![bfnrtu]))(?:"
+    + "|".join(f"(?P<k{n}>{prefix}(?P<b{n}>{body}))" for n, (_, prefix, body) in enumerate(_TABLE))
+    + ")"
+)
+_PEM = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:[^\"'<>{}`]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|(?:[A-Za-z0-9+/=\s]|\\[nr]|\\\\[nr])*)"
+)
+_ACCOUNT_KEY = re.compile(r"(?:AccountKey|SharedAccessKey)=([A-Za-z0-9+/]{20,}={0,2})")
+_BEARER = re.compile(r"(?i)(?:(?<![A-Za-z])|(?<=\\[bfnrt]))bearer(?:\s|%20|\+)+([A-Za-z0-9._~+/-]{16,}={0,2})")
+_BASIC = re.compile(r"(?i)(?:(?<![A-Za-z])|(?<=\\[bfnrt]))basic(?:\s|%20|\+)+([A-Za-z0-9+/_-]{8,}={0,2})")
+_USERINFO = re.compile(r"://([^\s/?#:@\"'<>\\`]*):([^\s\"'\\`@]+(?:@[^\s/?#\"'\\`@]+)*)@(?=[A-Za-z0-9\[_])")
+# Stars, a placeholder, or a port and the path behind it (``host:8080/package@1.2``).
+_NO_PASSWORD = re.compile(rf"[*xX.]+|<[^<>]*>|<+|(?:{PLACEHOLDER.pattern})+|\d{{1,5}}[/?#].*")
+_PARAMETER = re.compile(r"(?:(?<=[?&;])|\A)([A-Za-z][A-Za-z0-9_.-]{0,39})=([^&;#\s\"'<>\\`(){}]+|\{\{env:\w+\}\})")
+_HEADER = re.compile(
+    r"(?i)(?<![A-Za-z0-9_-])((?:[a-z]+-)*(?:api-?key|access-?key|subscription-key|auth-token|access-token|private-token"
+    r"|security-token|gitlab-token)|(?:proxy-)?authorization|(?:set-)?cookie):[ \t]*([^\s\"'<>\\,`{}]{8,}"
+    r"|[A-Za-z]+ [^\s\"'<>\\,`{}]{8,})"
+)
+_FIELD = re.compile(
+    r"(?P<q>[\"'])(?P<name>[A-Za-z][A-Za-z0-9_. -]{1,39})(?P=q)\s*[:=]\s*"
+    r"(?:\"(?P<d>(?:[^\"\\]|\\.)*)(?:\"|\\?\Z)|'(?P<s>(?:[^'\\\n]|\\.)*)')",
+    re.DOTALL,
+)
+_STAND_INS = words("password passwd pass pwd secret token user x xxx")
+
+
+def shapes(text: str) -> Iterator[Hit]:
+    """Tokens with a provider's prefix, and private keys."""
+    for m in _SHAPES.finditer(text):
+        n = int((m.lastgroup or "k0")[1:])
+        body, tight = m[f"b{n}"], m.start() > 0 and text[m.start() - 1] in "/_-.%"
+        if len(set(body)) >= 5 and likely(body, tight=tight):
+            yield Hit(m.start(), m.end(), m[0], _TABLE[n][0], not _slug(body))
+    if "PRIVATE KEY" in text:
+        for m in _PEM.finditer(text):
+            if m.end() - m.start() > 60:
+                yield Hit(m.start(), m.end(), m[0], "private key")
+    for m in _ACCOUNT_KEY.finditer(text) if "Key=" in text else ():
+        yield Hit(m.start(1), m.end(1), m[1], "account key")
+
+
+def shaped(runs: str) -> bool:
+    """Whether a token could be among these runs of token characters."""
+    return _SHAPES.search(runs) is not None
+
+
+def credentials(text: str) -> Iterator[Hit]:
+    """Secrets known by what stands before them: ``Bearer``, ``Basic``, a URL's user, a parameter, a header line."""
+    yield from _schemes(text)
+    if "://" in text and "@" in text:
+        for m in _USERINFO.finditer(text):
+            if m[2].lower() not in _STAND_INS and not _NO_PASSWORD.fullmatch(m[2]):
+                yield Hit(m.start(2), m.end(2), m[2], "password in a URL", False)
+    if "=" in text:
+        for m in _PARAMETER.finditer(text):
+            yield from _named(m[1], m[2], m.start(2), "parameter", query=True)
+    if ":" in text:
+        for m in _HEADER.finditer(text):
+            yield from _named(m[1], m[2], m.start(2), "header")
+
+
+def _schemes(text: str) -> Iterator[Hit]:
+    lower = text.lower()
+    for m in _BEARER.finditer(text) if "bearer" in lower else ():
+        if likely(m[1], tight=False) and (keyish(m[1]) or len(m[1]) >= 24):
+            yield Hit(m.start(1), m.end(1), m[1], "bearer token", len(m[1]) >= 20)
+    for m in _BASIC.finditer(text) if "basic" in lower else ():
+        if _is_basic(m[1]):
+            yield Hit(m.start(1), m.end(1), m[1], "basic credentials")
+
+
+def fields(text: str) -> Iterator[Hit]:
+    """Values of secret names in JSON, or in the text form of a dictionary, inside a text."""
+    if '"' not in text and "'" not in text:
+        return
+    at = 0
+    while (m := _FIELD.search(text, at)) is not None:
+        # Only the name and its colon are consumed: what looked like a name may have been the value before it.
+        group = "d" if m["d"] is not None else "s"
+        at = m.start(group)
+        yield from _named(m["name"], m[group], at, "field")
+
+
+def _named(name: str, value: str, at: int, kind: str, *, query: bool = False) -> Iterator[Hit]:
+    span = secret_span(name, value, query=query)
+    if span is not None:
+        yield Hit(at + span[0], at + span[1], value[span[0] : span[1]], f"{kind} {name}", False)
+
+
+_SEGMENT = re.compile(r"[a-z]+\d{0,2}|[A-Z][a-z]*|[A-Z]+|\d{1,4}")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+
+
+def _slug(body: str) -> bool:
+    """Whether it reads like words joined by hyphens."""
+    segments = [s for s in re.split(r"[-_.]", body) if s]
+    return all(_SEGMENT.fullmatch(s) and len(s) < 16 for s in segments)
+
+
+def likely(body: str, *, tight: bool) -> bool:
+    """Whether what follows a prefix is a key. ``tight``: it stands in a path or behind a hyphen."""
+    if not _slug(body):
+        return True
+    numbers = [s for s in re.split(r"\D+", body) if len(s) >= 4 and not _YEAR.fullmatch(s)]
+    return bool(numbers) and not tight
+
+
+def _is_basic(coded: str) -> bool:
+    try:
+        plain = base64.b64decode(
+            coded.translate(str.maketrans("-_", "+/")) + "=" * (-len(coded) % 4), validate=True
+        ).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return ":" in plain and plain.isprintable()

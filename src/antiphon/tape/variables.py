@@ -1,0 +1,56 @@
+"""Values that a test makes at random once, and finds again on every replay."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from antiphon.tape.model import Json
+from antiphon.tape.secrets import Redactor
+from antiphon.tape.shelf import VARIABLES, scope_directory, write_whole
+
+
+class Variables:
+    """A file of names and values for each scope. Not for secrets: a value that looks like one is a ``ValueError``."""
+
+    def __init__(self, directory: Path, redactor: Redactor) -> None:
+        self._directory = directory
+        self._redactor = redactor
+        self._known: dict[str, dict[str, Json]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, scope: str, name: str) -> tuple[Json] | None:
+        """The value, in a tuple because it may be None; None when there is none."""
+        with self._lock:
+            values = self._values(scope)
+            return (values[name],) if name in values else None
+
+    def put(self, scope: str, name: str, value: Json) -> None:
+        """Keeps it."""
+        data = msgspec.json.encode(value)
+        if self._redactor.surviving(data) or self._redactor.text(data.decode()) != data.decode():
+            raise ValueError(f"The variable '{name}' looks like a secret, and a tape does not keep secrets.")
+        with self._lock:
+            values = self._values(scope)
+            values[name] = value
+            document = {"tape": 1, "scope": scope, "variables": dict(sorted(values.items()))}
+            path = self._path(scope)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+
+    def _values(self, scope: str) -> dict[str, Json]:
+        values = self._known.get(scope)
+        if values is None:
+            try:
+                read: Any = msgspec.json.decode(self._path(scope).read_bytes())
+                values = read["variables"]
+            except FileNotFoundError:
+                values = {}
+            self._known[scope] = values
+        return values
+
+    def _path(self, scope: str) -> Path:
+        return self._directory / scope_directory(scope) / VARIABLES

@@ -1,0 +1,1 @@
+"""The room of conversations, over real stores."""

@@ -1,0 +1,1 @@
+"""Clients of the test process on the tape, against real loopback servers."""

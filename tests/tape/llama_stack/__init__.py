@@ -1,0 +1,1 @@
+"""Llama Stack recordings, in and out."""

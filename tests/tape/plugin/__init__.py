@@ -1,0 +1,1 @@
+"""The pytest plugin, in real pytest runs of its own."""
