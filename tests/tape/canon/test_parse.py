@@ -191,7 +191,7 @@ PLAIN = b'{"model": "m", "messages": []}'
     [
         ("gzip", gzip.compress(PLAIN, mtime=1)),
         ("GZIP", gzip.compress(PLAIN, mtime=2)),
-        ("x-gzip", gzip.compress(PLAIN[:9]) + gzip.compress(PLAIN[9:])),
+        ("x-gzip", gzip.compress(PLAIN[:9], mtime=3) + gzip.compress(PLAIN[9:], mtime=4)),
         ("deflate", zlib.compress(PLAIN)),
         ("deflate", zlib.compress(PLAIN, wbits=-15)),
         ("identity", PLAIN),

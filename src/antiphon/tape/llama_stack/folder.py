@@ -61,7 +61,6 @@ def _has_models(exchange: Exchange) -> bool:
     return (
         is_model_list(exchange.request)
         and isinstance(exchange.response, HttpResponse)
-        and exchange.response.status == 200
         and not {"data", "models"}.isdisjoint(_body(exchange))
     )
 
