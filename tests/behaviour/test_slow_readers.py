@@ -12,7 +12,7 @@ import pytest
 from tests.behaviour.hosts import Host, Hosts
 from tests.behaviour.wire import Caller, event_of
 from tests.responses import grammar
-from tests.upstreams import PATIENCE, FakeBackend, Gate, delta, text
+from tests.upstreams import PATIENCE, FakeBackend, Gate, call_piece, delta, text, usage
 
 PIECE = "x" * 64 * 1024
 #: Pieces: more than the buffers of one socket hold (8 MiB), and than those of all sockets on the way do (20 MiB).
@@ -141,6 +141,24 @@ def test_who_comes_late_is_not_behind(hosts: Hosts, backend: FakeBackend, http: 
             late = list(second.events())
         assert late[-1]["type"] == "response.completed"
         assert late[-1] == list(first.events())[-1]
+
+
+@pytest.mark.parametrize("http", KINDS)
+def test_the_last_of_the_catching_up_is_no_lag(
+    hosts: Hosts, callers: Callers, backend: FakeBackend, http: str | None
+) -> None:
+    """The end of an item says its text three times over; who catches up with that meanwhile is not behind."""
+    server = hosts(http=http, responses={"reader_lag_bytes": 256 * 1024})
+    gate = Gate()
+    call = [call_piece(0, "call_1", "f", "{"), gate, call_piece(0, None, None, "}"), delta("tool_calls"), usage()]
+    backend.answer(*[delta(content=PIECE)] * 64, *call)
+    with Caller(server.root).create(stream=True) as first:
+        response_id = first.until("response.created")["response"]["id"]
+        server.has_told("response.function_call_arguments.delta")
+        second = callers(server.root).send("GET", f"/v1/responses/{response_id}?stream=true")
+        second.until("response.function_call_arguments.delta")
+        gate.open()
+        assert list(second.events())[-1]["type"] == "response.completed"
 
 
 @pytest.mark.parametrize("http", KINDS)

@@ -132,10 +132,14 @@ async def _catch_up(peer: Peer, send: Send, journal: Journal, after: int, limits
     at = max(after + 1, 0)
     while not peer.gone:
         piece = _piece(journal.entries, at)
-        if at + len(piece) >= len(journal.entries):
+        last = at + len(piece) >= len(journal.entries)
+        if last and (peer.connection is None or not peer.connection.full):
             break
         if peer.connection is not None:
             peer.connection.uncork()
+        if last:  # what is still on its way to the reader would be held against it
+            await _put(send, b"", limits)
+            continue
         await _put(send, frame(piece), limits)
         at += len(piece)
     return at - 1
