@@ -12,10 +12,13 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url $(ARGS)
 PINS := requirements
 
-.PHONY: help setup serve test lint format docs bench lock clean
+# What the tape is measured beside has a plugin that ours steps aside for, so it lives apart.
+BENCH_VENV := .venv-bench
+
+.PHONY: help setup serve test lint format docs bench bench-tape lock clean
 
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.runtime ## Bring what the server needs into .venv, and the antiphon command.
 
@@ -43,15 +46,20 @@ docs: setup $(VENV)/.test ## Write the pages that are made from the code.
 bench: setup $(VENV)/.test ## Measure, against a plain byte forwarder.
 	$(BIN)/python -m bench $(ARGS)
 
+bench-tape: ## Measure the tape, beside vcrpy and pytest-recording.
+	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench-tape
+	$(BENCH_VENV)/bin/python -m bench.tape $(ARGS)
+
 lock: $(VENV)/.made ## Pin every requirement anew; with ARGS=--upgrade, at its newest version.
 	$(LOCK) $(PINS)/uv.in -o $(PINS)/uv.txt
 	$(LOCK) pyproject.toml -o $(PINS)/runtime.txt
 	$(LOCK) --group test -c $(PINS)/runtime.txt -o $(PINS)/test.txt
 	$(LOCK) --group lint -c $(PINS)/runtime.txt -c $(PINS)/test.txt -o $(PINS)/lint.txt
 	$(LOCK) $(PINS)/build.in -c $(PINS)/runtime.txt -c $(PINS)/test.txt -c $(PINS)/lint.txt -o $(PINS)/build.txt
+	$(LOCK) $(PINS)/bench-tape.in -c $(PINS)/runtime.txt -c $(PINS)/test.txt -c $(PINS)/lint.txt -o $(PINS)/bench-tape.txt
 
 clean: ## Remove .venv and the caches; data stays.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # Each stamp says that its part of .venv is as its requirements want it.
 
@@ -78,4 +86,9 @@ $(VENV)/.test: $(VENV)/.runtime $(PINS)/test.txt
 $(VENV)/.lint: $(VENV)/.runtime $(PINS)/lint.txt
 	@echo "Installing the linters."
 	@$(INSTALL) --require-hashes -r $(PINS)/lint.txt
+	@touch $@
+
+$(VENV)/.bench-tape: $(VENV)/.runtime $(PINS)/bench-tape.txt
+	@echo "Installing what the tape is measured beside."
+	@$(INSTALL) --require-hashes -r $(PINS)/bench-tape.txt
 	@touch $@

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ import uvicorn
 from antiphon.app import create_app
 from antiphon.config import Config, UpstreamConfig
 from antiphon.http.protocol import AntiphonHttpProtocol
+from antiphon.tools.base import Kit
 from tests.upstreams import PATIENCE, FakeBackend
 
 Settings = Mapping[str, Any]
@@ -31,14 +32,14 @@ _Client = TypeVar("_Client", openai.OpenAI, httpx2.Client)
 class Server:
     """A running server: ``root`` is its address, ``url`` the base URL for clients."""
 
-    def __init__(self, config: Config, *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, config: Config, *, environ: Mapping[str, str] | None = None, kits: Sequence[Kit] = ()) -> None:
         self.config = config
         self._sock = socket.create_server(("127.0.0.1", 0))
         own = [("127.0.0.1", int(self._sock.getsockname()[1]))]
         self.root = f"http://127.0.0.1:{own[0][1]}"
         self.url = f"{self.root}/v1"
         settings = uvicorn.Config(
-            create_app(config, environ or {}, own),
+            create_app(config, environ or {}, own, kits),
             http=AntiphonHttpProtocol,
             loop="uvloop",
             ws="none",

@@ -292,20 +292,21 @@ def test_tools(client: openai.OpenAI, backend: FakeBackend) -> None:
         {
             "type": "mcp",
             "server_label": "s",
-            "server_url": "http://u:p@h/x?k=1",
+            "server_url": "http://127.0.0.1:9/x?k=1",
             "authorization": "secret",
             "headers": {"a": "b"},
         },
+        {"type": "image_generation"},
         {"type": "nobody_knows"},
     ]
     raw = client.responses.with_raw_response.create(model="m", input="hi", tools=tools)
-    assert raw.headers["antiphon-unserved-tools"] == "web_search, mcp, nobody_knows"
+    assert raw.headers["antiphon-unserved-tools"] == "web_search, image_generation, nobody_knows"
     assert [tool["function"]["name"] for tool in backend.last["tools"]] == ["look", "patch"]
     assert backend.last["tools"][0]["function"] == {k: v for k, v in FUNCTION.items() if k != "type"}
     echoed = raw.http_response.json()["tools"]
     assert echoed[0] == FUNCTION
     assert echoed[1:3] == tools[1:3]
-    assert echoed[3] == {"type": "mcp", "server_label": "s", "server_url": "http://h/x"}
+    assert echoed[3] == {"type": "mcp", "server_label": "s", "server_url": "http://127.0.0.1:9/x"}
     assert "secret" not in client.responses.with_raw_response.retrieve(raw.parse().id).text
     assert ask(client, tools=[]).tools == []
     assert "tools" not in backend.last
@@ -355,7 +356,7 @@ def test_tool_choice(client: openai.OpenAI, backend: FakeBackend, choice: Any, s
     [
         {"type": "web_search"},
         {"type": "file_search"},
-        {"type": "mcp", "server_label": "s"},
+        {"type": "mcp", "server_label": "other"},
         {"type": "function", "name": "nobody"},
         {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "nobody"}]},
         "sometimes",
@@ -364,7 +365,7 @@ def test_tool_choice(client: openai.OpenAI, backend: FakeBackend, choice: Any, s
 )
 def test_tool_choice_that_cannot_be_met(client: openai.OpenAI, backend: FakeBackend, choice: Any) -> None:
     """Forcing what nobody here can run is a 400 that names ``tool_choice``, before any model is asked."""
-    tools = [FUNCTION, {"type": "web_search"}, {"type": "mcp", "server_label": "s", "server_url": "http://h"}]
+    tools = [FUNCTION, {"type": "web_search"}, {"type": "mcp", "server_label": "s", "server_url": "http://127.0.0.1:9"}]
     with pytest.raises(openai.BadRequestError) as caught:
         ask(client, tools=tools, tool_choice=choice)
     assert (caught.value.param or "").startswith("tool_choice")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 import psutil
 
 from antiphon.config import Config, UpstreamConfig
+from antiphon.tools.base import Kit
 from tests.server import Server
 from tests.upstreams import PATIENCE, FakeBackend
 
@@ -21,8 +22,15 @@ _WORK = frozenset({_RUN, "RequestResponseCycle.run_asgi"})
 class Host(Server):
     """A server whose event loop can be looked at. ``http`` names another of uvicorn's HTTP implementations."""
 
-    def __init__(self, config: Config, *, environ: Mapping[str, str] | None = None, http: str | None = None) -> None:
-        super().__init__(config, environ=environ)
+    def __init__(
+        self,
+        config: Config,
+        *,
+        environ: Mapping[str, str] | None = None,
+        http: str | None = None,
+        kits: Sequence[Kit] = (),
+    ) -> None:
+        super().__init__(config, environ=environ, kits=kits)
         settings: Any = self._uvicorn.config
         app = settings.app
 
@@ -103,10 +111,15 @@ class Hosts:
         self._running: list[Host] = []
 
     def __call__(
-        self, *, environ: Mapping[str, str] | None = None, http: str | None = None, **settings: Mapping[str, Any]
+        self,
+        *,
+        environ: Mapping[str, str] | None = None,
+        http: str | None = None,
+        kits: Sequence[Kit] = (),
+        **settings: Mapping[str, Any],
     ) -> Host:
         """A running host with these settings."""
-        host = Host(self.config(**settings), environ=environ, http=http)
+        host = Host(self.config(**settings), environ=environ, http=http, kits=kits)
         self._running.append(host)
         host.start()
         return host

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.config import Config, UpstreamConfig, tree
+from antiphon.config import Config, McpServerConfig, UpstreamConfig, tree
 from antiphon.config.load import ConfigError, load, resolve
 
 URL = "http://127.0.0.1:8000/v1"
@@ -49,7 +49,7 @@ def other(key: tree.Key) -> Any:
     if kind is tuple:
         return ["a", "b"]
     if kind is dict:
-        return {"*": 4096}
+        return {"*": 4096} if key.type.__args__[1] is int else {"*": "something"}
     if kind is str:
         return "http://elsewhere:1/v1" if key.name == "url" else "something"
     return next(v for v in key.type.__args__ if v != key.default)
@@ -64,13 +64,20 @@ def at(config: Any, path: tree.Path) -> Any:
 
 def toml(path: tree.Path, value: Any) -> str:
     """A file that sets this, and an upstream that is whole."""
-    tables: dict[tuple[str, ...], dict[str, Any]] = {(): {}, ("upstreams", "local"): {"url": URL}}
+    server: dict[str, Any] = {} if path[-1] == "command" else {"url": URL}
+    tables: dict[tuple[str, ...], dict[str, Any]] = {
+        (): {},
+        ("upstreams", "local"): {"url": URL},
+        ("tools", "mcp", "servers", "local"): server,
+    }
     tables.setdefault(path[:-1], {})[path[-1]] = value
     out = ""
     for table, values in tables.items():
         out += f"[{'.'.join(table)}]\n" if table else ""
         for key, each in values.items():
-            shown = json.dumps(each) if not isinstance(each, dict) else '{"*" = 4096}'
+            shown = json.dumps(each)
+            if isinstance(each, dict):
+                shown = "{" + ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in each.items()) + "}"
             out += f"{key} = {shown}\n"
     return out
 
@@ -301,3 +308,24 @@ def test_text_means_what_toml_means(number: int, real: float, switch: bool) -> N
                 key.parse(str(value))
         else:
             assert key.parse(str(value)) == expected
+
+
+def test_mcp_servers(tmp_path: Path) -> None:
+    """A server has a url or a command; what is secret of it may stand in the environment, value by value."""
+    text = (
+        '[tools.mcp.servers.my-files]\ncommand = "npx"\n[tools.mcp.servers.my-files.env]\nA = "env:KEY"\nB = "plain"\n'
+    )
+    env = {
+        "KEY": "k",
+        "ANTIPHON_TOOLS__MCP__SERVERS__MY_FILES__ARGS": "-y,server",
+        "ANTIPHON_UPSTREAMS__MY_FILES__URL": URL,
+    }
+    config = load(written(tmp_path, text), env, {})
+    server = McpServerConfig(command="npx", args=("-y", "server"), env={"A": "k", "B": "plain"})
+    assert config.tools.mcp.servers == {"my-files": server}
+    assert list(config.upstreams) == ["my_files"]
+    assert "KEY, which is not set" in refused(tmp_path, text)
+    table = "[tools.mcp.servers.a]\n"
+    assert "neither url nor command" in refused(tmp_path, table)
+    assert "both url and command" in refused(tmp_path, table + 'url = "http://h/mcp"\ncommand = "x"\n')
+    assert "like http://host:port/mcp" in refused(tmp_path, table + 'url = "ftp://h/mcp"\n')

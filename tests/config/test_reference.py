@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.config import Config, UpstreamConfig, reference, tree
+from antiphon.config import Config, McpConfig, McpServerConfig, ToolsConfig, UpstreamConfig, reference, tree
 from antiphon.config.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,11 @@ def test_the_example_is_the_defaults(tmp_path: Path) -> None:
     shown = "\n".join(kept)
     (tmp_path / "a.toml").write_text(shown.replace('default_upstream = "local"', ""), "utf-8")
     config = load(tmp_path / "a.toml", {}, {})
-    assert config == Config(upstreams={"local": UpstreamConfig(url="http://127.0.0.1:8000/v1")})
+    server = McpServerConfig(url="http://127.0.0.1:8000/mcp")
+    assert config == Config(
+        upstreams={"local": UpstreamConfig(url="http://127.0.0.1:8000/v1")},
+        tools=ToolsConfig(mcp=McpConfig(servers={"local": server})),
+    )
 
 
 def _leaves(table: dict[str, object], at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -160,6 +160,14 @@ EVENTS = _rows(
     response.function_call_arguments.done | the arguments
     response.custom_tool_call_input.delta | freeform input grows
     response.custom_tool_call_input.done | the input
+    response.mcp_list_tools.in_progress | an MCP server is asked for its tools
+    response.mcp_list_tools.completed | it has told them
+    response.mcp_list_tools.failed | it has not
+    response.mcp_call.in_progress | an MCP tool is called
+    response.mcp_call_arguments.delta | with these arguments
+    response.mcp_call_arguments.done | the arguments
+    response.mcp_call.completed | it has answered
+    response.mcp_call.failed | it has failed
     response.reasoning.delta | Open Responses' name for raw reasoning
     response.reasoning.done | the same, whole
     """,

@@ -48,7 +48,7 @@ def test_no_file_names(what: str, pattern: re.Pattern[str]) -> None:
     assert not found, f"{what}: " + "; ".join(found)
 
 
-@pytest.mark.parametrize("name", ["runtime", "test", "lint", "build", "uv"])
+@pytest.mark.parametrize("name", ["runtime", "test", "lint", "build", "uv", "bench-tape"])
 def test_requirements_are_pinned_with_hashes(name: str) -> None:
     """Every requirement has one version and at least one hash, and comes from no place of its own."""
     entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", read(f"requirements/{name}.txt"), flags=re.MULTILINE).strip())

@@ -80,6 +80,7 @@ def call(name: str | None, arguments: str, **more: object) -> dict[str, object]:
         ([call("f", "{}", id="a"), call(None, "", id="a")], [("f", "{}")]),
         ([call("f", "{", id="a"), call("f", "{", id="b"), call(None, "}", id="a")], [("f", "{}"), ("f", "{")]),
         ([call(None, "", id=""), call("f", "{}")], [("f", "{}")]),
+        ([call("f", "{}", id="a"), call("f", "\n", id="a"), call("g", "{}", id="b")], [("f", "{}\n"), ("g", "{}")]),
     ],
 )
 def test_under_one_index(chunks: list[dict[str, object]], calls: list[tuple[str, str]]) -> None:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.routing import Router as Routes
 
 from antiphon import ambient
+from antiphon.app.tooling import own_kits, tooling
 from antiphon.config import Config, UpstreamConfig
 from antiphon.config.mask import masked_url
 from antiphon.conversations.service import Conversations
@@ -33,6 +34,7 @@ from antiphon.http.responses import Responses
 from antiphon.responses.sealing import BadKey, Sealer, load_keys
 from antiphon.responses.service import Service
 from antiphon.storage import CannotOpen, Store, open_store
+from antiphon.tools.base import Kit
 from antiphon.upstream.chat import Upstream
 from antiphon.upstream.demo import DemoTransport, demo_upstream
 from antiphon.upstream.discovery import Address, discover, is_own
@@ -62,20 +64,24 @@ class CannotStart(Exception):
 class App:
     """The ASGI application: what it needs is opened and closed by its lifespan, or by who calls ``open`` and ``close``.
 
-    ``own`` are the addresses it will listen on, so that it never takes itself for a back end.
+    ``own`` are the addresses it will listen on, so that it never takes itself for a back end. ``kits`` are tools that
+    it gets from outside, beside its own.
     """
 
-    def __init__(self, config: Config, environ: Mapping[str, str], own: Sequence[Address]) -> None:
+    def __init__(
+        self, config: Config, environ: Mapping[str, str], own: Sequence[Address], kits: Sequence[Kit] = ()
+    ) -> None:
         self._config = config
         self._environ = environ
         self._own = own
+        self._kits = kits
         self._routes = Routes()
         self._framed: ASGIApp = Frame(self._routes)
         self._taping: Taping | None = None
         if config.tape.dir is not None:
             from antiphon.app.taping import Taping  # a server without a tape never loads it
 
-            self._taping = Taping(config.tape, environ)
+            self._taping = Taping(config.tape, environ, near=config.server.host in _LOOPBACK)
             self._framed = self._taping.scoped(self._framed)
         self._stack = contextlib.AsyncExitStack()
         self._service: Service | None = None
@@ -105,6 +111,7 @@ class App:
                 stack.push_async_callback(door.aclose)
                 out: Transport = door
                 if self._taping is not None:
+                    self._taping.say()
                     out = self._taping.on(door)
                     stack.push_async_callback(self._taping.close)
                 router = await _router(config, self._environ, self._own, door, out)
@@ -114,10 +121,23 @@ class App:
             except (CannotOpen, BadKey) as why:
                 raise CannotStart(str(why)) from why
             stack.push_async_callback(store.close)
-            fetcher = Fetcher(out, allow_private=config.server.host in _LOOPBACK)
+            over = self._taping.over if self._taping is not None else None
+            fetcher = Fetcher(door, allow_private=config.server.host in _LOOPBACK, over=over)
             turns = Turns(store.conversations, config.conversations.wait_seconds)
             conversations = Conversations(store, turns, config.responses)
-            self._service = Service(config.responses, router, store, conversations, sealer, fetcher.fetch)
+            tape = self._taping.tape if self._taping is not None else None
+            kits = own_kits(
+                config,
+                self._environ,
+                door,
+                fetcher,
+                allow_private=config.server.host in _LOOPBACK,
+                replays=tape is not None and tape.mode_of("tools") == "replay",
+            )
+            for kit in kits:
+                stack.push_async_callback(kit.aclose)
+            tools = tooling(config, [*kits, *self._kits], tape)
+            self._service = Service(config.responses, router, store, conversations, sealer, fetcher.fetch, tools)
             stack.push_async_callback(self._service.close)
             expiry = asyncio.create_task(_expire(store, config.storage.journal_retention_seconds))
             stack.push_async_callback(_end, expiry)
@@ -136,9 +156,11 @@ class App:
         await self._stack.aclose()
 
 
-def create_app(config: Config, environ: Mapping[str, str], own: Sequence[Address] = ()) -> App:
-    """The application for any ASGI server."""
-    return App(config, environ, own)
+def create_app(
+    config: Config, environ: Mapping[str, str], own: Sequence[Address] = (), kits: Sequence[Kit] = ()
+) -> App:
+    """The application for any ASGI server. ``kits`` are tools of others; whoever made them closes them."""
+    return App(config, environ, own, kits)
 
 
 def _routes(config: Config, service: Service, conversations: Conversations, router: Router) -> list[Route]:

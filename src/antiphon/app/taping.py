@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from starlette.routing import Mount
 
 from antiphon import ambient
 from antiphon.config import TapeConfig
+from antiphon.errors import UpstreamError
 from antiphon.tape.engine import Settings, Tape
 from antiphon.tape.faults import Faults, load
 from antiphon.tape.model import Boundary, End
+from antiphon.tape.outbound import was_reset
 from antiphon.tape.proxy import control
+from antiphon.tape.refusal import Refusal
 from antiphon.tape.scope import ASGIApp, ScopeMiddleware
 from antiphon.tape.transport import TapeTransport, boundary_of
-from antiphon.upstream.door import ExchangeFailed, FailureKind, Transport
+from antiphon.upstream.door import ExchangeFailed, Transport
 
 #: Where the clock stands while a scope is recorded or replayed: 2026-01-01.
 FROZEN_AT = 1_767_225_600.0
 
-_ENDS: dict[FailureKind, End] = {"broken": "reset"}
+_log = logging.getLogger("antiphon")
+
+_CLOSED = (
+    "The control endpoints of this tape are closed: this server listens beyond its own machine, and has no "
+    "'tape.control_token' that would open them."
+)
 
 
 class Taping:
     """One tape, the transport that it hangs on, and the middleware that knows the scopes."""
 
-    def __init__(self, config: TapeConfig, environ: Mapping[str, str]) -> None:
+    def __init__(self, config: TapeConfig, environ: Mapping[str, str], *, near: bool) -> None:
+        """``near``: only this machine can reach the server."""
         assert config.dir is not None
+        self._token = config.control_token
+        self._near = near
         modes = {"inference": config.inference, "embeddings": config.embeddings, "tools": config.tools}
         settings = Settings(
             directory=config.dir,
@@ -53,9 +66,16 @@ class Taping:
         return ScopeMiddleware(app, self.tape.within)
 
     def on(self, door: Transport) -> Transport:
-        """The door with the tape on it."""
+        """The door with the tape on it. What the tape refuses is a reply, as if the back end had refused it."""
+        return self._on(door)
+
+    def over(self, way: Transport) -> Transport:
+        """Another way out with the tape on it. What the tape refuses is an ``UpstreamError``."""
+        return self._on(way, refused=_refused)
+
+    def _on(self, way: Transport, **more: Any) -> Transport:
         return TapeTransport(
-            door, self.tape, broken=_broken, ending=_ending, provider=self._provider, boundary=self._boundary
+            way, self.tape, broken=_broken, ending=_ending, provider=self._provider, boundary=self._boundary, **more
         )
 
     def name(self, urls: Mapping[str, str]) -> None:
@@ -64,7 +84,13 @@ class Taping:
 
     def control(self) -> Mount:
         """The routes that tell of the tape and steer it."""
-        return Mount("/_tape", app=control(self.tape))
+        return Mount("/_tape", app=control(self.tape, token=self._token, closed="" if self._near else _CLOSED))
+
+    def say(self) -> None:
+        """Where the tape is and what it does, for the log."""
+        settings = self.tape.settings
+        others = "".join(f", {one} {mode}" for one, mode in settings.modes.items() if mode != settings.mode)
+        _log.info("Tape: %s, mode %s%s.", settings.directory, settings.mode, others)
 
     async def close(self) -> None:
         """All that was heard is written."""
@@ -85,10 +111,17 @@ def _broken(end: End, words: str) -> ExchangeFailed:
     return ExchangeFailed("broken", words)
 
 
+def _refused(refusal: Refusal) -> UpstreamError:
+    headers = {name: value for name, value in refusal.headers if name != "content-type"}
+    return UpstreamError(
+        str(refusal), status=refusal.status, type="invalid_request_error", code=refusal.code, headers=headers
+    )
+
+
 def _ending(failure: Exception) -> tuple[End, str] | None:
     if not isinstance(failure, ExchangeFailed):
         return None
-    return _ENDS.get(failure.kind, "error"), f"{failure.kind}: {failure.message}"
+    return "reset" if was_reset(failure) else "error", f"{failure.kind}: {failure.message}"
 
 
 __all__ = ["FROZEN_AT", "Taping"]

@@ -13,7 +13,7 @@ from typing import Any
 from antiphon.cli.reach import look
 from antiphon.config.load import Loaded
 from antiphon.config.mask import masked
-from antiphon.config.tree import dotted
+from antiphon.config.tree import ANY, dotted, settings
 
 Say = Callable[[str], None]
 
@@ -50,8 +50,16 @@ def _rows(
 ) -> Iterator[tuple[str, str, str]]:
     for name, value in table.items():
         path = (*at, name)
-        if isinstance(value, dict) and (len(path) == 1 or (path[0] == "upstreams" and len(path) == 2)):
+        if isinstance(value, dict) and _is_table(path):
             yield from _rows(value, origins, path)
         else:
             shown = "(not set)" if value is None else json.dumps(value, ensure_ascii=False)
             yield dotted(path), shown, origins.get(path, "")
+
+
+def _is_table(path: tuple[str, ...]) -> bool:
+    """Whether settings stand below this path, and not a setting at it."""
+    return any(
+        len(setting) > len(path) and all(there in (name, ANY) for name, there in zip(path, setting, strict=False))
+        for setting, _ in settings()
+    )

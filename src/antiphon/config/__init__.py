@@ -22,8 +22,12 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 #: A value that is never shown.
 Secret = Annotated[str | None, msgspec.Meta(extra={"hide": "all"})]
+#: Names and values, of which the values are never shown.
+Secrets = Annotated[dict[str, str], msgspec.Meta(extra={"hide": "all"})]
 #: A URL whose user and password are never shown.
 URL = Annotated[str, msgspec.Meta(extra={"hide": "user"})]
+#: The same, where it may be absent.
+OptionalURL = Annotated[str | None, msgspec.Meta(extra={"hide": "user"})]
 #: A URL whose password is never shown.
 DatabaseURL = Annotated[str | None, msgspec.Meta(extra={"hide": "password"})]
 
@@ -80,6 +84,13 @@ class ResponsesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Wire form where the two disagree, for requests without the header `OpenResponses-Dialect`."""
     schema_retries: Count = 1
     """How often an answer that breaks its JSON schema is asked for again, on upstreams with `schemas = "validated"`."""
+    max_rounds: Annotated[int, msgspec.Meta(ge=2)] = 64
+    """How often the model is asked in one response with tools of ours. The last time it may call none, and answers with
+    what it has; so it does after `max_run_seconds` and `max_run_tokens`."""
+    max_run_seconds: Seconds = 0.0
+    """After so long no more tools of ours are called. 0: no limit."""
+    max_run_tokens: Count = 0
+    """After so many tokens, of all rounds together, no more tools of ours are called. 0: no limit."""
 
 
 class ConversationsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -156,6 +167,85 @@ class TapeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Nothing more is recorded after this many tokens; 0 is no limit."""
     faults: str | None = None
     """A file of faults to inject."""
+    control_token: Secret = None
+    """Who sends `Authorization: Bearer` and this may steer the tape below `/_tape/`. Without it programs on this
+    machine may, and where the server listens beyond loopback, nobody. A value `env:NAME` is read from that environment
+    variable."""
+
+
+class WebSearchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the tool `web_search` looks. Sizes in bytes."""
+
+    provider: Literal["", "tavily", "brave", "exa", "serper", "searxng"] = ""
+    """Who searches. Empty: the first of these of whom there is a key in the environment (`TAVILY_API_KEY`,
+    `BRAVE_API_KEY`, `EXA_API_KEY`, `SERPER_API_KEY`) or an address (`SEARXNG_URL`)."""
+    key: Secret = None
+    """Key of the provider; not set: the environment's. A value `env:NAME` is read from that environment variable."""
+    url: URL = ""
+    """Base URL in place of the provider's own; SearXNG has none of its own."""
+    pages: bool = True
+    """The model may open pages, not only search."""
+    max_page_bytes: Bytes = 8 * 1024 * 1024
+    """A longer page is not read."""
+
+
+class McpServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One MCP server that requests can name, by `connector_id` or as a `server_label` without `server_url`. It has a
+    `url` or a `command`. The egress policy is not for it: it is here because you want it to be reached."""
+
+    url: OptionalURL = None
+    """Address of a server that speaks streamable HTTP, or HTTP with SSE."""
+    command: str = ""
+    """Program of a server that speaks over its standard input and output; started at its first use."""
+    args: tuple[str, ...] = ()
+    """Arguments of the program. They are no place for secrets: those belong into `env`."""
+    env: Secrets = {}
+    """Variables of the program, beside `PATH`, `HOME` and their like. A value `env:NAME` is read from that environment
+    variable."""
+    authorization: Secret = None
+    """Token for a server with a `url`, where a request brings none. A value `env:NAME` is read from that environment
+    variable."""
+    headers: Secrets = {}
+    """Further headers for a server with a `url`. A value `env:NAME` is read from that environment variable."""
+
+
+class McpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """MCP servers, which requests name or bring along. Sizes in bytes, times in seconds."""
+
+    servers: dict[str, McpServerConfig] = {}
+    from_requests: bool = True
+    """A request may bring a `server_url` of its own; if not, it can only name the servers above."""
+    allow_private: bool = False
+    """Such a `server_url` may be in a private network or on this machine. A server that listens on loopback only may
+    reach those in any case."""
+    allow_hosts: tuple[str, ...] = ()
+    """Host names that may be in a private network all the same."""
+    connect_seconds: Seconds = 20.0
+    """Longest wait for a server to be reached, or started, and greeted."""
+    idle_seconds: Seconds = 60.0
+    """A connection that nobody used for so long is closed, and a program ended."""
+    list_seconds: Seconds = 60.0
+    """How long a server's list of tools is believed, unless it says before that the list has changed."""
+    max_connections: Annotated[int, msgspec.Meta(ge=1)] = 256
+    """Servers that are connected at once, counting one for each set of credentials."""
+    max_message_bytes: Bytes = 16 * 1024 * 1024
+    """A longer message of a server ends the call that it was for."""
+
+
+class ToolsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The tools that this server runs itself."""
+
+    call_seconds: Seconds = 60.0
+    """A call that takes longer is given up, and the model is told."""
+    calls_at_once: Annotated[int, msgspec.Meta(ge=1)] = 16
+    """Of one response. What more the model calls at once waits its turn."""
+    max_output_bytes: Bytes = 100_000
+    """What a model is shown of one call; what is longer is cut, and the model is told."""
+    prompts: Literal["antiphon", "llama-stack", "llama-stack-2025"] = "antiphon"
+    """Whose definitions of our tools a model is shown, and whose words it gets back: those of Llama Stack (or of Llama
+    Stack as it was in 2025) fit recordings that were made there."""
+    web_search: WebSearchConfig = WebSearchConfig()
+    mcp: McpConfig = McpConfig()
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +255,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: StorageConfig = StorageConfig()
     responses: ResponsesConfig = ResponsesConfig()
     conversations: ConversationsConfig = ConversationsConfig()
+    tools: ToolsConfig = ToolsConfig()
     tape: TapeConfig = TapeConfig()
     upstreams: dict[str, UpstreamConfig] = {}
     default_upstream: str | None = None

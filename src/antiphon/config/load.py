@@ -108,7 +108,7 @@ class _Layers:
     def take_variable(self, variable: str, text: str) -> None:
         """One environment variable."""
         path, key = self._find(variable)
-        if len(path) > 2:
+        if tree.named_at(path):
             self._name(path[:-1], variable)
         try:
             value = key.parse(text)
@@ -118,7 +118,7 @@ class _Layers:
 
     def take_override(self, dotted: str, value: Any) -> None:
         """One setting or table of the command line."""
-        path = tuple(dotted.split(".", 2))
+        path = tuple(dotted.split(".", 4 if dotted.startswith("tools.") else 2))
         if isinstance(value, Mapping):
             for old in [p for p in self.values if p[: len(path)] == path]:
                 del self.values[old], self.origins[old]
@@ -134,15 +134,35 @@ class _Layers:
             for name in path[:-1]:
                 table = table.setdefault(name, {})
             table[path[-1]] = self._opened(path, value, env)
-        for (root, name), origin in self.names.items():
-            upstream = whole.get(root, {}).get(name, {})
-            if not upstream.get("url"):
-                raise ConfigError(
-                    f"{origin}: upstream {name} has no url. Add url = "
-                    f'"http://host:port/v1" to [{tree.dotted((root, name))}].'
-                )
-            _check_upstream(name, upstream["url"], self.origins[root, name, "url"])
+        for path, origin in self.names.items():
+            table = whole
+            for name in path:
+                table = table.get(name, {})
+            self._check_named(path, table, origin)
         return msgspec.convert(whole, Config)
+
+    def _check_named(self, path: tree.Path, table: Mapping[str, Any], origin: str) -> None:
+        """What no single key can tell: whether a table that its user named is whole."""
+        name, url = path[-1], table.get("url")
+        if path[0] == "upstreams":
+            if not url:
+                raise ConfigError(
+                    f'{origin}: upstream {name} has no url. Add url = "http://host:port/v1" to [{tree.dotted(path)}].'
+                )
+            _check_upstream(name, url, self.origins[*path, "url"])
+            return
+        if not url and not table.get("command"):
+            raise ConfigError(
+                f"{origin}: the server {name} has neither url nor command. Add one to [{tree.dotted(path)}]."
+            )
+        if url and table.get("command"):
+            raise ConfigError(
+                f"{origin}: the server {name} has both url and command. Keep one in [{tree.dotted(path)}]."
+            )
+        if url and not _is_http(url):
+            raise ConfigError(
+                f"{self.origins[*path, 'url']}: the url of server {name} must be like http://host:port/mcp."
+            )
 
     def _set(self, path: tree.Path, key: tree.Key, value: Any, origin: str) -> None:
         try:
@@ -170,7 +190,8 @@ class _Layers:
         raise ConfigError(f"{variable} is no setting.{_nearest_variable(variable)} docs/configuration.md lists all.")
 
     def _named(self, path: tree.Path, wanted: str) -> str:
-        there = sorted({name[-1] for name in self.names if tree.segment(name[-1]) == wanted})
+        table = path[: path.index(tree.ANY)]
+        there = sorted({name[-1] for name in self.names if name[:-1] == table and tree.segment(name[-1]) == wanted})
         if len(there) > 1:
             raise ConfigError(
                 f"{tree.variable(path).replace(tree.ANY, wanted)} could mean {' or '.join(there)}: rename one of them."
@@ -179,7 +200,14 @@ class _Layers:
 
     def _opened(self, path: tree.Path, value: Any, env: Mapping[str, str]) -> Any:
         """What ``env:NAME`` stands for, in the settings that may say so."""
-        if path not in self.indirect or value is None or not value.startswith("env:"):
+        if path not in self.indirect or value is None:
+            return value
+        if isinstance(value, dict):
+            return {name: self._opened_text(path, each, env) for name, each in value.items()}
+        return self._opened_text(path, value, env)
+
+    def _opened_text(self, path: tree.Path, value: str, env: Mapping[str, str]) -> str:
+        if not value.startswith("env:"):
             return value
         name = value.removeprefix("env:").strip()
         if not env.get(name):
@@ -239,18 +267,23 @@ def _nearest_variable(variable: str) -> str:
 def _check_upstream(name: str, url: str, origin: str) -> None:
     if not name or "/" in name:
         raise ConfigError(f'{origin}: "{name}" cannot name an upstream: it stands before the / of a model id.')
+    if not (_is_http(url) or url.startswith("demo:")):
+        raise ConfigError(f"{origin}: the url of upstream {name} must be like http://host:port/v1.")
+
+
+def _is_http(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        good = False
-    if not (good or url.startswith("demo:")):
-        raise ConfigError(f"{origin}: the url of upstream {name} must be like http://host:port/v1.")
+        return False
 
 
 def _how(key: tree.Key) -> str:
     if key.takes == "a list of text":
         return ' Write "a,b" or a JSON list.'
+    if key.takes == "a table of text":
+        return ' Write a JSON object, such as {"NAME": "text"}.'
     if key.takes == "a table of whole numbers":
         return ' Write a JSON object, such as {"*": 8192}.'
     return ""

@@ -45,6 +45,8 @@ def _masked(struct: msgspec.Struct) -> dict[str, Any]:
             out[name] = {each: _masked(inner) for each, inner in value.items()}
         elif value is None or not key.hide:
             out[name] = value
+        elif isinstance(value, dict):
+            out[name] = dict.fromkeys(value, STARS)
         else:
             out[name] = STARS if key.hide == "all" else masked_url(value, hide_user=key.hide == "user")
     return out

@@ -9,13 +9,14 @@ import ast
 import inspect
 import json
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 import antiphon.config
-from antiphon.config import Config, UpstreamConfig, load, tree
+from antiphon.config import Config, load, tree
 
 _HEAD = """\
 # Configuration
@@ -47,23 +48,20 @@ These variables are no settings, and are read too:
 
 """
 
-_OPENAI = """\
+_OTHERS = """\
 | `OPENAI_BASE_URL`, `OPENAI_API_KEY` | an upstream, where none is configured |
+| `TAVILY_API_KEY`, `BRAVE_API_KEY`, `EXA_API_KEY`, `SERPER_API_KEY`, `SEARXNG_URL` | who searches the web, where \
+`tools.web_search` does not say |
 """
 
 
 def markdown() -> str:
     """The text of ``docs/configuration.md``."""
     rows = "".join(f"| `{name}` | {what} |\n" for name, what in load.OTHER_VARIABLES.items())
-    out = [_HEAD, "| Variable | What it is |\n| --- | --- |\n", rows, _OPENAI]
-    top = [name for name, key in tree.keys(Config).items() if not tree.table(key) and not tree.named(key)]
-    out += ["\n## Top level\n\n", _rows(Config, (), top)]
-    for name, key in tree.keys(Config).items():
-        struct = tree.table(key) or tree.named(key)
-        if struct is None:
-            continue
-        path = (name, tree.ANY) if tree.named(key) else (name,)
-        out += [f"\n## [{tree.dotted(path)}]\n\n", _doc(struct), "\n\n", _rows(struct, path, list(tree.keys(struct)))]
+    out = [_HEAD, "| Variable | What it is |\n| --- | --- |\n", rows, _OTHERS]
+    out += ["\n## Top level\n\n", _rows(Config, ())]
+    for path, struct in _tables(Config, ()):
+        out += [f"\n## [{tree.dotted(path)}]\n\n", _doc(struct), "\n\n", _rows(struct, path)]
     return "".join(out)
 
 
@@ -72,32 +70,45 @@ def example() -> str:
     out = [
         "# Every setting of Antiphon at its default. Copy this file to antiphon.toml and uncomment what you change.\n"
     ]
-    keys = tree.keys(Config)
-    top = {name: key for name, key in keys.items() if not tree.table(key) and not tree.named(key)}
-    out += _lines(Config, top)
-    for name, key in keys.items():
-        if (struct := tree.table(key)) is not None:
-            out += ["\n", _comment(_doc(struct)), f"[{name}]\n", *_lines(struct, tree.keys(struct))]
-    upstream = tree.keys(UpstreamConfig)
-    out += ["\n", _comment(_doc(UpstreamConfig)), "# Several may stand side by side.\n", "#[upstreams.local]\n"]
-    out += _lines(UpstreamConfig, upstream)
+    out += _lines(Config)
+    tables = sorted(_tables(Config, ()), key=lambda table: tree.ANY in table[0])  # those that users name come last
+    for path, struct in tables:
+        out += ["\n", _comment(_doc(struct))]
+        if tree.ANY in path:
+            out += ["# Several may stand side by side.\n", f"#[{tree.dotted(path)}]\n".replace(tree.ANY, "local")]
+        else:
+            out.append(f"[{tree.dotted(path)}]\n")
+        out += _lines(struct)
     return "".join(out)
 
 
-def _lines(struct: type[msgspec.Struct], keys: dict[str, tree.Key]) -> list[str]:
+def _tables(struct: type[msgspec.Struct], at: tree.Path) -> Iterator[tuple[tree.Path, type[msgspec.Struct]]]:
+    """Every table below a struct, an outer one before those in it; one that users name stands there as ``NAME``."""
+    for name, key in tree.keys(struct).items():
+        if (inner := tree.table(key) or tree.named(key)) is not None:
+            path = (*at, name, tree.ANY) if tree.named(key) else (*at, name)
+            yield path, inner
+            yield from _tables(inner, path)
+
+
+def _settings(struct: type[msgspec.Struct]) -> dict[str, tree.Key]:
+    return {name: key for name, key in tree.keys(struct).items() if not tree.table(key) and not tree.named(key)}
+
+
+def _lines(struct: type[msgspec.Struct]) -> list[str]:
     docs = _field_docs(struct)
-    return [f"\n{_comment(docs[name])}#{name} = {_toml(name, key)}\n" for name, key in keys.items()]
+    shown = [(name, docs[name], _toml(struct, key)) for name, key in _settings(struct).items()]
+    return [f"\n{_comment(doc)}#{name} = {value}\n" for name, doc, value in shown]
 
 
-def _rows(struct: type[msgspec.Struct], at: tree.Path, names: list[str]) -> str:
-    docs, keys = _field_docs(struct), tree.keys(struct)
+def _rows(struct: type[msgspec.Struct], at: tree.Path) -> str:
+    docs, keys = _field_docs(struct), _settings(struct)
     rows = ["| Setting | Takes | Default | What it does |\n| --- | --- | --- | --- |\n"]
-    for name in names:
-        key = keys[name]
+    for name, key in keys.items():
         default = "required" if key.required else "not set" if key.default is None else f"`{_value(key.default)}`"
         variable = tree.variable((*at, name))
         rows.append(f"| `{name}`<br>`{variable}` | {key.takes} | {default} | {docs[name]} |\n")
-    return "".join(rows)
+    return "".join(rows) if keys else ""
 
 
 def _doc(struct: type[msgspec.Struct]) -> str:
@@ -124,18 +135,22 @@ def _comment(text: str) -> str:
     return textwrap.fill(text, 110, initial_indent="# ", subsequent_indent="# ") + "\n"
 
 
-def _toml(name: str, key: tree.Key) -> str:
+def _toml(struct: type[msgspec.Struct], key: tree.Key) -> str:
     """The default as TOML; what has none shows an example."""
     if key.required or key.default is None:
-        return _EXAMPLES[name]
+        return _EXAMPLES.get(f"{struct.__name__}.{key.name}") or _EXAMPLES[key.name]
     return _value(key.default)
 
 
 _EXAMPLES = {
     "url": '"http://127.0.0.1:8000/v1"',
     "key": '"env:LOCAL_API_KEY"',
+    "WebSearchConfig.key": '"env:SEARCH_KEY"',
+    "McpServerConfig.url": '"http://127.0.0.1:8000/mcp"',
+    "authorization": '"env:LOCAL_TOKEN"',
     "dir": '"recordings"',
     "faults": '"faults.toml"',
+    "control_token": '"env:TAPE_TOKEN"',
     "database_url": '"postgresql://user:password@host/db"',
     "default_upstream": '"local"',
 }

@@ -107,6 +107,20 @@ def settings(struct: type[msgspec.Struct] = Config, at: Path = ()) -> Iterator[t
             yield (*at, name), key
 
 
+def named_at(path: Path) -> bool:
+    """Whether the table that holds this setting has its name from its user."""
+    struct: type[msgspec.Struct] = Config
+    names = iter(path[:-1])
+    its_users = False
+    for name in names:
+        key = keys(struct)[name]
+        its_users = (inner := table(key)) is None
+        struct = inner or named(key) or Config
+        if its_users:
+            next(names)
+    return its_users
+
+
 def variable(path: Path) -> str:
     """The environment variable of a setting: ``ANTIPHON_SERVER__PORT``."""
     return "ANTIPHON_" + "__".join(segment(part) for part in path)
@@ -142,7 +156,7 @@ def _words(wanted: Any) -> str:
     if get_origin(wanted) is tuple:
         return "a list of text"
     if get_origin(wanted) is dict:
-        return "a table of whole numbers"
+        return "a table of whole numbers" if get_args(wanted)[1] is int else "a table of text"
     return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[wanted]
 
 

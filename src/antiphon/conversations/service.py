@@ -110,7 +110,7 @@ class Conversations:
         """The conversation, for one turn. Raises ``NotFound``, or a 409 when another takes too long."""
         return await self._turns.begin(owner, conversation_id, param="conversation")
 
-    async def history(self, owner: Owner, conversation_id: str, hold: Hold | None) -> list[ItemDict]:
+    async def history(self, owner: Owner, conversation_id: str, hold: Hold | None) -> list[StoredItem]:
         """All its items, oldest first: as they stood when ``hold`` was taken, or now.
 
         Raises ``NotFound``, or a 400 for more than may be read at once.
@@ -132,7 +132,7 @@ class Conversations:
                 )
         if not at.item_count:
             return []
-        return [_decode(item.data) for item in await self._store.history(owner, conversation_id)]
+        return await self._store.history(owner, conversation_id)
 
     # -- small things
 
@@ -146,14 +146,14 @@ class Conversations:
         """Items as they are kept. A reference becomes what it stands for; raises ``NotFound`` for one to nothing."""
         kept = []
         for n, item in enumerate(items):
-            whole = item
+            whole, seen = item, None
             if item["type"] == "item_reference":
                 stored = await self._items.item(owner, item["id"])
                 if stored is None:
                     raise NotFound(f"Item with id '{item['id']}' not found.", param=f"items[{n}].id")
-                whole = _decode(stored.data)
+                whole, seen = _decode(stored.data), stored.seen
             shown = listed(whole, ambient.new_id)
-            kept.append(StoredItem(shown["id"], "in", n, _encode(shown)))
+            kept.append(StoredItem(shown["id"], "in", n, _encode(shown), seen))
         return kept
 
 

@@ -109,6 +109,8 @@ def _grown(item: Item, growing: _Growing) -> Item:
     parts = [_filled(part, growing.text(n)) for n, part in enumerate(growing.parts)]
     if isinstance(item, Message):
         return msgspec.structs.replace(item, content=[p for p in parts if isinstance(p, OutputText | Refusal)])
+    if not isinstance(item, Reasoning):
+        return item  # of a tool of ours: it is told whole
     summary = [part for part in parts if isinstance(part, SummaryText)]
     raw = [part for part in parts if isinstance(part, ReasoningText)]
     return Reasoning(id=item.id, status=item.status, summary=summary, content=raw or item.content)

@@ -11,6 +11,7 @@ from antiphon import ambient
 from antiphon.config import ResponsesConfig
 from antiphon.errors import InvalidRequest
 from antiphon.storage.model import ChainBroken, ChainTooLong, Owner, Store, StoredItem
+from antiphon.wire import seen as wire_seen
 from antiphon.wire.listing import listed
 
 ItemDict = dict[str, Any]
@@ -22,7 +23,22 @@ _encode = msgspec.json.Encoder().encode
 _CONTINUABLE = frozenset({"completed", "incomplete"})
 
 
-async def chain(store: Store, owner: Owner, previous_id: str, limits: ResponsesConfig) -> list[ItemDict]:
+class Past(msgspec.Struct, frozen=True):
+    """What was said before, oldest first, as the model is shown it, and what it may cite of that."""
+
+    items: list[ItemDict] = []
+    sources: dict[str, ItemDict] = {}
+
+
+def past(stored: Sequence[StoredItem]) -> Past:
+    """Stored items read."""
+    seen = [wire_seen.decode(item.seen) for item in stored]
+    sources = {key: source for calls in seen for call in calls for key, source in call.sources.items()}
+    said = ((_decode(item.data), calls) for item, calls in zip(stored, seen, strict=True))
+    return Past(wire_seen.unfold(said), sources)
+
+
+async def chain(store: Store, owner: Owner, previous_id: str, limits: ResponsesConfig) -> Past:
     """Every item of the chain that ends in ``previous_id``, oldest first.
 
     Raises a 400: ``previous_response_not_found`` for a chain with a hole; a sentence that says so for a parent that
@@ -50,7 +66,7 @@ async def chain(store: Store, owner: Owner, previous_id: str, limits: ResponsesC
             param="previous_response_id",
             code="history_too_long",
         ) from over
-    return [_decode(item.data) for item in items]
+    return past(items)
 
 
 async def find(store: Store, owner: Owner, wanted: Iterable[str], history: Sequence[ItemDict]) -> dict[str, ItemDict]:

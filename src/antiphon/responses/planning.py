@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from antiphon import ambient
-from antiphon.config import ResponsesConfig, UpstreamConfig
+from antiphon.config import ResponsesConfig, ToolsConfig, UpstreamConfig
 from antiphon.conversations.service import Conversations
 from antiphon.conversations.turns import Hold
 from antiphon.errors import APIError, InvalidRequest
 from antiphon.responses import echo, history, prompt
-from antiphon.responses.run import ClientHeaders, Plan
+from antiphon.responses.asking import ClientHeaders
+from antiphon.responses.composing import Composer
+from antiphon.responses.history import Past
+from antiphon.responses.run import Plan
 from antiphon.responses.schema import SchemaCheck
 from antiphon.responses.sealing import Sealer
-from antiphon.responses.toolbox import Toolbox
+from antiphon.responses.serving import Limits, Serving
+from antiphon.responses.toolbox import Served, Toolbox
 from antiphon.responses.turn import TurnOptions
 from antiphon.storage.model import Owner, Store
+from antiphon.tools.base import Around, Kit, Outside
 from antiphon.upstream.routing import Route, Router
 from antiphon.wire.chat import ChatRequest
 from antiphon.wire.encode import Dialect
 from antiphon.wire.inputs import FormatJsonObject, FormatJsonSchema, read_items
 from antiphon.wire.requests import CreateResponse
-from antiphon.wire.response import Response
-from antiphon.wire.tools import without_secrets
+from antiphon.wire.seen import refusals
+from antiphon.wire.tools import HostedTool, read_tools, without_secrets
 
 ItemDict = dict[str, Any]
 
 _encode = msgspec.json.Encoder().encode
-
-#: Characters that stand for a token where only a rough guess is needed: how much to drop, never what to bill.
-_CHARACTERS_PER_TOKEN = 3
 
 #: Linked files of one request.
 _MAX_FILES = 16
@@ -46,30 +48,16 @@ _ADD_TOOLS = frozenset({"additional_tools", "tool_search_output"})
 Fetch = Callable[[str], Awaitable[str]]
 
 
-class Rendered(msgspec.Struct, frozen=True):
-    """A chat request, and how to make it again of fewer items. See ``run.Prompt``."""
+class Tooling(msgspec.Struct, frozen=True):
+    """The tools that this server runs: a kit for each type of ``tools``, the way out, and their limits.
 
-    request: ChatRequest
-    items: Sequence[ItemDict]
-    render: Callable[[Sequence[ItemDict]], ChatRequest]
-    may_drop: bool
+    ``unready`` are kits that lack a setting: what needs one of them is refused in the kit's own words.
+    """
 
-    def shorter(self, context_window: int | None) -> Rendered | None:
-        """Without its oldest turn; without as many as it takes where the model's limit is known."""
-        if not self.may_drop:
-            return None
-        shorter: Rendered | None = self
-        while shorter is not None:
-            left = prompt.drop_oldest_turn(shorter.items)
-            if left is None:
-                return None if shorter is self else shorter
-            shorter = msgspec.structs.replace(self, request=self.render(left), items=left)
-            if context_window is None or shorter._fits(context_window):
-                break
-        return shorter
-
-    def _fits(self, context_window: int) -> bool:
-        return len(_encode(self.request["messages"])) <= context_window * _CHARACTERS_PER_TOKEN
+    kits: Mapping[str, Kit]
+    unready: Mapping[str, Kit]
+    outside: Outside
+    limits: ToolsConfig
 
 
 class Planner:
@@ -83,8 +71,10 @@ class Planner:
         conversations: Conversations,
         sealer: Callable[[], Sealer],
         fetch: Fetch,
+        tooling: Tooling,
     ) -> None:
         self._config = config
+        self._tooling = tooling
         self._conversations = conversations
         self._fetch = fetch
         self._router = router
@@ -101,10 +91,15 @@ class Planner:
     ) -> Plan:
         """Everything decided; ``hold`` is of the conversation it is a turn of. Raises the 4xx the request deserves."""
         route = await self._router.resolve(request.model)
-        before, items = await self._said(request, owner, hold)
-        rendered, toolbox = self._render(request, route, before, items, owner)
-        new_id = ambient.new_id
-        response = echo.begin(request, response_id=new_id("response"), created_at=int(ambient.now()))
+        past, items = await self._said(request, owner, hold)
+        approved = _approved(past.items, items)
+        serving = self._serving(request, past)
+        compose = self._composer(request, route, past, items, owner)
+        prompt = None
+        if serving is None:
+            composer = compose(())
+            prompt, compose = composer.prompt(), lambda _: composer
+        response = echo.begin(request, response_id=ambient.new_id("response"), created_at=int(ambient.now()))
         dropped = self._unreadable(items, owner)
         if dropped:
             response = msgspec.structs.replace(response, input_transformations=dropped)
@@ -115,13 +110,15 @@ class Planner:
             response=response,
             request=_stored_request(request) if response.store else b"",
             items=kept,
-            position=len(before) + len(items),
             dialect=dialect,
             route=route,
-            prompt=rendered,
-            turn=self._turn_options(request, response, route, toolbox, len(before) + len(items), owner),
+            compose=compose,
+            prompt=prompt,
+            serving=serving,
+            said=[*past.items, *items],
+            approved=approved,
             check=_check(request, route.upstream.config),
-            unserved=toolbox.unserved,
+            unserved=self._unserved(request),
             headers=headers,
             hold=hold,
         )
@@ -129,13 +126,13 @@ class Planner:
     async def prompt(self, request: CreateResponse, owner: Owner) -> tuple[Route, ChatRequest]:
         """Only the chat request of it, for counting."""
         route = await self._router.resolve(request.model)
-        before, items = await self._said(request, owner)
-        rendered, _ = self._render(request, route, before, items, owner)
-        return route, rendered.request
+        past, items = await self._said(request, owner)
+        compose = self._composer(request, route, past, items, owner)
+        return route, compose(()).prompt().request
 
     async def _said(
         self, request: CreateResponse, owner: Owner, hold: Hold | None = None
-    ) -> tuple[list[ItemDict], list[ItemDict]]:
+    ) -> tuple[Past, list[ItemDict]]:
         """What was said before, and the input with references and linked files put in."""
         before = await self._before(request, owner, hold)
         items = request.input_items()
@@ -143,16 +140,17 @@ class Planner:
             return before, items
         wanted = prompt.references(items)
         if wanted:
-            items = prompt.resolve(items, await history.find(self._store, owner, wanted, before))
+            items = prompt.resolve(items, await history.find(self._store, owner, wanted, before.items))
         return before, await self._with_files(items)
 
-    async def _before(self, request: CreateResponse, owner: Owner, hold: Hold | None) -> list[ItemDict]:
+    async def _before(self, request: CreateResponse, owner: Owner, hold: Hold | None) -> Past:
         """The chain or the conversation. An item that was put into a conversation may still link a file."""
         if request.previous_response_id is not None:
             return await history.chain(self._store, owner, request.previous_response_id, self._config)
         if request.conversation_id is None:
-            return []
-        return await self._with_files(await self._conversations.history(owner, request.conversation_id, hold))
+            return Past()
+        past = history.past(await self._conversations.history(owner, request.conversation_id, hold))
+        return Past(await self._with_files(past.items), past.sources)
 
     async def _with_files(self, items: list[ItemDict]) -> list[ItemDict]:
         urls = prompt.file_urls(items)
@@ -180,48 +178,86 @@ class Planner:
             raise _first(failures) from failures
         return {url: task.result() for url, task in tasks.items()}
 
-    def _render(
-        self, request: CreateResponse, route: Route, before: list[ItemDict], items: list[ItemDict], owner: Owner
-    ) -> tuple[Rendered, Toolbox]:
-        config = route.upstream.config
+    def _composer(
+        self, request: CreateResponse, route: Route, past: Past, items: list[ItemDict], owner: Owner
+    ) -> Callable[[Sequence[Served]], Composer]:
+        """What makes the prompts, once the tools are known that we run."""
+        before = refusals(past.items)
+        new = refusals(items, past.items)
         added = [item for item in (*before, *items) if item.get("type") in _ADD_TOOLS]
-        toolbox = Toolbox.of(
-            request.tools, request.tool_choice, request.parallel_tool_calls, items=read_items(added) if added else ()
-        )
+        more = read_items(added) if added else ()
+        position = len(past.items) + len(items)
 
-        def render(earlier: Sequence[ItemDict], new: Sequence[ItemDict] = ()) -> ChatRequest:
-            return prompt.render(
-                request,
-                toolbox,
-                config,
-                route.model,
-                history=earlier,
+        def compose(served: Sequence[Served]) -> Composer:
+            toolbox = Toolbox.of(request.tools, request.tool_choice, request.parallel_tool_calls, more, served)
+            toolbox = toolbox.with_found(toolbox.found_before(more))
+            return Composer(
+                request=request,
+                config=route.upstream.config,
+                model=route.model,
+                before=before,
                 items=new,
+                toolbox=toolbox,
+                options=self._turn_options(request, route, toolbox, position, owner),
                 open_sealed=lambda sealed: self._sealer().open(owner, sealed),
             )
 
-        may_drop = request.truncation == "auto"
-        return Rendered(render(before, items), [*before, *items], render, may_drop), toolbox
+        return compose
 
     def _turn_options(
-        self,
-        request: CreateResponse,
-        response: Response,
-        route: Route,
-        toolbox: Toolbox,
-        position: int,
-        owner: Owner,
-    ) -> Callable[[int], TurnOptions]:
-        sealed = not response.store or "reasoning.encrypted_content" in (request.include or ())
-        options = TurnOptions(
+        self, request: CreateResponse, route: Route, toolbox: Toolbox, position: int, owner: Owner
+    ) -> TurnOptions:
+        sealed = request.store is False or "reasoning.encrypted_content" in (request.include or ())
+        return TurnOptions(
             new_id=ambient.new_id,
             shape_of=toolbox.shape_of,
             think_tags=route.upstream.config.think_tags,
+            position=position,
             logprobs=request.wants_logprobs,
-            summary=response.reasoning["summary"] is not None,
+            summary=request.reasoning is not None and request.reasoning.wants_summary,
             seal=(lambda text: self._sealer().seal(owner, text)) if sealed else None,
         )
-        return lambda first: msgspec.structs.replace(options, first_index=first, position=position + first)
+
+    def _serving(self, request: CreateResponse, past: Past) -> Serving | None:
+        """The tools of this request that run here."""
+        tooling = self._tooling
+        self._check_choice(request)
+        toolsets = [
+            (n, kit.toolset(entry, f"tools[{n}]"))
+            for n, entry in enumerate(request.tools or ())
+            if (kit := tooling.kits.get(str(entry.get("type")))) is not None
+        ]
+        if not toolsets:
+            return None
+        Toolbox.check(request.tools or (), request.tool_choice, {n for n, _ in toolsets})
+        limits = tooling.limits
+        around = Around(
+            new_id=ambient.new_id,
+            outside=tooling.outside,
+            include=frozenset(request.include or ()),
+            timeout=limits.call_seconds,
+            max_output_bytes=limits.max_output_bytes,
+        )
+        at_once = 1 if request.parallel_tool_calls is False else limits.calls_at_once
+        serving = Serving(toolsets, around, Limits(request.max_tool_calls, at_once))
+        serving.sources.update(past.sources)
+        return serving
+
+    def _check_choice(self, request: CreateResponse) -> None:
+        """A choice that forces a tool which is not set up is refused with what it lacks."""
+        forced = request.tool_choice.get("type") if isinstance(request.tool_choice, dict) else None
+        for n, entry in enumerate(request.tools or ()):
+            kit = self._tooling.unready.get(str(entry.get("type")))
+            if kit is not None and forced in kit.types:
+                try:
+                    kit.toolset(entry, f"tools[{n}]")
+                except InvalidRequest as lack:
+                    raise InvalidRequest(lack.message, param="tool_choice", code=lack.code) from lack
+
+    def _unserved(self, request: CreateResponse) -> list[str]:
+        """Types of the tools that nobody runs here, each once."""
+        hosted = [tool for tool in read_tools(request.tools or []) if isinstance(tool, HostedTool)]
+        return list(dict.fromkeys(tool.type for tool in hosted if tool.type not in self._tooling.kits))
 
     def _unreadable(self, items: Sequence[ItemDict], owner: Owner) -> list[dict[str, Any]]:
         """Reasoning that came back sealed and that we cannot open, said so in OpenAI's words."""
@@ -232,6 +268,25 @@ class Planner:
             and item.get("encrypted_content")
             and self._sealer().open(owner, item["encrypted_content"]) is None
         ]
+
+
+def _approved(before: Sequence[ItemDict], items: Sequence[ItemDict]) -> list[ItemDict]:
+    """The requests that are approved now. Raises InvalidRequest for an answer to a request that was never made."""
+    asked = {item.get("id"): item for item in (*before, *items) if item.get("type") == "mcp_approval_request"}
+    approved: list[ItemDict] = []
+    for n, item in enumerate(items):
+        if item.get("type") != "mcp_approval_response":
+            continue
+        request = asked.get(item.get("approval_request_id"))
+        if request is None:
+            raise InvalidRequest(
+                f"No approval request found with id '{item.get('approval_request_id')}'.",
+                param=f"input[{n}].approval_request_id",
+                code="invalid_value",
+            )
+        if item.get("approve") and request not in approved:
+            approved.append(request)
+    return approved
 
 
 def _part_of(url: str, items: Sequence[ItemDict]) -> str:

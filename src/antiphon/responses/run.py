@@ -12,69 +12,61 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import msgspec
 
 from antiphon import ambient
 from antiphon.config import ResponsesConfig
 from antiphon.conversations.turns import Hold
-from antiphon.errors import APIError, InternalError, Unavailable, UpstreamError
-from antiphon.responses import lifecycle
-from antiphon.responses.fold import Fold
-from antiphon.responses.journal import Journal, ResponseTooLarge
-from antiphon.responses.schema import SchemaCheck, answer, with_complaint
-from antiphon.responses.turn import Turn, TurnOptions
-from antiphon.storage.model import Finished, Owner, Step, Store, StoredItem, StoredResponse
+from antiphon.errors import APIError, InternalError, Unavailable
+from antiphon.responses import lifecycle, toolbox
+from antiphon.responses.asking import Asking, ClientHeaders
+from antiphon.responses.composing import Composer, Prompt, Round
+from antiphon.responses.journal import Journal
+from antiphon.responses.record import ItemDict, Record
+from antiphon.responses.schema import SchemaCheck
+from antiphon.responses.serving import Serving
+from antiphon.responses.turn import Turn
+from antiphon.storage.model import Finished, Owner, Store, StoredItem, StoredResponse
 from antiphon.upstream.routing import Route
-from antiphon.upstream.stream import ChatStream
-from antiphon.wire.chat import ChatChunk, ChatRequest
 from antiphon.wire.encode import Dialect, Entry
-from antiphon.wire.events import AnyEvent, Delta, Event
-from antiphon.wire.response import Response, Usage
+from antiphon.wire.events import AnyEvent, Event
+from antiphon.wire.response import IncompleteReason, Response
 
 _log = logging.getLogger("antiphon.run")
 _json = msgspec.json.Encoder()
-
-#: How often a prompt that is too long is made shorter before the model's refusal stands.
-_SHORTENINGS = 3
 
 #: How a turn must end to become part of its conversation: as a response must that is to be continued.
 _APPENDED = frozenset({"completed", "incomplete"})
 
 _NO_OUTPUT = b'"output":[]}'
 
-ClientHeaders = Sequence[tuple[str, str]]
-
-
-class Prompt(Protocol):
-    """A rendered chat request that can be had shorter."""
-
-    @property
-    def request(self) -> ChatRequest:
-        """The body for the back end."""
-
-    def shorter(self, context_window: int | None) -> Prompt | None:
-        """The same without its oldest turns; None when nothing can go (or nothing may)."""
+#: What the model is told to have stopped at, by its own word for it.
+_CUT_SHORT: dict[str | None, IncompleteReason] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a run needs to know, decided before it starts.
 
     ``response`` is the Response as it begins; ``request`` the request as stored (JSON, without its input); ``items``
-    its input items. ``position`` counts the items before it in the chain. ``hold`` is that of the conversation whose
-    turn this is; the run lets it go.
+    its input items. ``hold`` is that of the conversation whose turn this is; the run lets it go.
+
+    ``compose`` makes the composer once the tools of ours are known. Where there are none, ``serving`` is None, and
+    ``prompt`` the one that there will be, so that what is wrong with it was refused in time. ``said`` is all that was
+    said before and now, ``approved`` the calls in it that may be made now.
     """
 
     owner: Owner
     response: Response
     request: bytes
     items: Sequence[StoredItem]
-    position: int
     dialect: Dialect
     route: Route
-    prompt: Prompt
-    turn: Callable[[int], TurnOptions]
+    compose: Callable[[Sequence[toolbox.Served]], Composer]
+    prompt: Prompt | None = None
+    serving: Serving | None = None
+    said: Sequence[ItemDict] = ()
+    approved: Sequence[ItemDict] = ()
     check: SchemaCheck | None = None
     unserved: Sequence[str] = ()
     headers: ClientHeaders = ()
@@ -89,15 +81,23 @@ class Run:
         self.journal = Journal(dialect=plan.dialect, max_bytes=config.max_response_bytes)
         self._config = config
         self._store = store if plan.response.store else None
-        self._fold = Fold()
-        self._usage = Usage()
-        self._tier: str | None = None
-        self._turn: Turn | None = None
+        self._record = Record(self.journal, len(plan.items))
+        self._asking = Asking(
+            plan.route,
+            plan.headers,
+            self._record,
+            check=plan.check,
+            retries=config.schema_retries,
+            max_bytes=config.max_response_bytes,
+            waits=self._store is None,
+        )
         self._begun = False
         self._concluding = False
         self._stopping = False
         self._alive = False
-        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._since = loop.time()
+        self._opened: asyncio.Future[None] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -133,7 +133,7 @@ class Run:
     @property
     def response(self) -> Response:
         """The Response as it stands: the fold of the events so far."""
-        return self._fold.snapshot()
+        return self._record.snapshot
 
     # -- the life of it
 
@@ -153,116 +153,82 @@ class Run:
             await self._fail(InternalError("The server failed while it was making this response."))
         finally:
             self._settle()
+            self._concluding = True  # what is left to do must not be stopped
+            if self.plan.serving is not None:
+                await self.plan.serving.aclose()
             if self.plan.hold is not None:
-                self._concluding = True  # what is left to do must not be stopped
                 await self.plan.hold.release()
 
     async def _work(self) -> None:
-        request, stream = await self._open(self.plan.prompt)
+        composer, n = await self._ready()
+        reason: IncompleteReason | None = None
+        while (left := self._left(composer)) != 0:
+            last = self._is_last(n)
+            prompt = self.plan.prompt or composer.prompt(self._round(n, left, last=last))
+            request, stream = await self._asking.open(prompt)
+            self._begin()
+            options = composer.turn(self._told(), self._sources())
+            turn = await self._asking.read(request, stream, options)
+            reason = _CUT_SHORT.get(turn.finish)
+            if reason is not None or last or not await self._served(composer, turn):
+                break
+            n += 1
+        else:
+            reason = "max_output_tokens"
+        await self._conclude([self._end(reason)])
+
+    async def _ready(self) -> tuple[Composer, int]:
+        """The tools are at hand, and the calls made that were approved: what to ask the model, in which round."""
+        plan = self.plan
+        if plan.serving is None:
+            return plan.compose(()), 0
+        composer = plan.compose(await plan.serving.open(plan.said, self._tell))
+        plan.serving.hide(composer.toolbox)
+        if not plan.approved:
+            return composer, 0
         self._begin()
-        turn = await self._model_step(request, stream)
-        response = self._now()
-        if turn.finish == "length":
-            last = lifecycle.incomplete(
-                response, "max_output_tokens", usage=self._usage, service_tier=self._served_tier()
-            )
-        elif turn.finish == "content_filter":
-            last = lifecycle.incomplete(response, "content_filter", usage=self._usage, service_tier=self._served_tier())
-        else:
-            at = int(ambient.now())
-            last = lifecycle.completed(response, usage=self._usage, service_tier=self._served_tier(), at=at)
-        await self._conclude([last])
+        step, told, event = len(self.journal.steps), self._told(), len(self.journal.entries)
+        made = await plan.serving.resume(plan.approved, step, told, self._tell)
+        self._record.made(made, first_item=told, first_event=event)
+        return composer, 1
 
-    async def _open(self, prompt: Prompt) -> tuple[ChatRequest, ChatStream]:
-        """The model's answer begins. A prompt that does not fit is made shorter, where the request allows it."""
-        upstream = self.plan.route.upstream
-        for attempt in range(_SHORTENINGS + 1):
-            try:
-                return prompt.request, await upstream.stream(prompt.request, headers=self.plan.headers)
-            except UpstreamError as refusal:
-                if refusal.code != "context_length_exceeded" or attempt == _SHORTENINGS:
-                    raise
-                shorter = prompt.shorter(upstream.context_window(self.plan.route.model))
-                if shorter is None:
-                    raise
-                prompt = shorter
-        raise AssertionError("the last attempt returns or raises")
+    async def _served(self, composer: Composer, turn: Turn) -> bool:
+        """Makes the calls of this answer that are ours. Whether the model is to be asked again."""
+        serving, record = self.plan.serving, self._record
+        if serving is None or not turn.served:
+            return False
+        step, told, event = len(self.journal.steps), self._told(), len(self.journal.entries)
+        made = await serving.call(turn.served, step, told, composer.toolbox.served, self._tell)
+        record.made(made, first_item=told, first_event=event)
+        return turn.calls == len(turn.served) and not serving.waits
 
-    async def _model_step(self, request: ChatRequest, stream: ChatStream) -> Turn:
-        """One answer of the model, and the record of it. A format that must be checked is, before anything is told."""
-        first_item, first_event = len(self._now().output), len(self.journal.entries)
-        if self.plan.check is None:
-            turn = await self._translate(stream, first_item, self._emit)
-        else:
-            turn = await self._checked(self.plan.check, request, stream, first_item)
-        before = len(self.plan.items)
-        parameters = {key: value for key, value in request.items() if key != "messages"}
-        self.journal.steps.append(
-            Step(
-                n=len(self.journal.steps),
-                kind="model",
-                first_seq=first_event,
-                last_seq=len(self.journal.entries) - 1,
-                item_from=before + first_item,
-                item_to=before + len(self._now().output),
-                request_parameters=_json.encode(parameters),
-            )
+    def _round(self, n: int, left: int | None, *, last: bool) -> Round:
+        serving = self.plan.serving
+        found = serving.found if serving is not None else ()
+        return Round(n, self._record.produced() if self._begun else (), found, left, last)
+
+    def _left(self, composer: Composer) -> int | None:
+        """What is left of the output tokens that the request allows; None where it allows any number."""
+        limit = composer.request.max_output_tokens
+        return None if limit is None else max(0, limit - self._asking.usage.output_tokens)
+
+    def _is_last(self, n: int) -> bool:
+        """Whether a limit allows no more rounds with tools: the model then answers with what it has."""
+        if self.plan.serving is None:
+            return False
+        config, usage = self._config, self._asking.usage
+        seconds = asyncio.get_running_loop().time() - self._since
+        return (
+            n + 1 >= config.max_rounds
+            or bool(config.max_run_seconds and seconds >= config.max_run_seconds)
+            or bool(config.max_run_tokens and usage.total_tokens >= config.max_run_tokens)
         )
-        return turn
 
-    async def _checked(self, check: SchemaCheck, request: ChatRequest, stream: ChatStream, first_item: int) -> Turn:
-        """The answer is held back until it fits; one that does not goes back with what is wrong with it."""
-        for attempt in range(self._config.schema_retries + 1):
-            held: list[AnyEvent] = []
-            turn = await self._translate(stream, first_item, self._holding(held))
-            text = answer(held) if turn.finish in (None, "stop") else None
-            problem = None if text is None else check.problem(text)
-            if text is None or problem is None:
-                self._emit(held)
-                return turn
-            if attempt == self._config.schema_retries:
-                self._emit(held)
-                raise UpstreamError(
-                    f"The model's answer does not fit the JSON format '{check.name}' after {attempt + 1} attempts: "
-                    f"{problem}.",
-                    code="invalid_structured_output",
-                )
-            request = with_complaint(request, text, problem)
-            stream = await self.plan.route.upstream.stream(request, headers=self.plan.headers)
-        raise AssertionError("the last attempt returns or raises")
-
-    def _holding(self, held: list[AnyEvent]) -> Callable[[Sequence[AnyEvent]], None]:
-        """Takes events in instead of telling them, as much as a response may hold."""
-        size, limit = 0, self._config.max_response_bytes
-
-        def hold(batch: Sequence[AnyEvent]) -> None:
-            nonlocal size
-            size += sum(len(event.text) for event in batch if type(event) is Delta)
-            if size > limit:
-                raise ResponseTooLarge(f"The answer grew over max_response_bytes ({limit} bytes) and was ended there.")
-            held.extend(batch)
-
-        return hold
-
-    async def _translate(self, stream: ChatStream, first_item: int, emit: Callable[[Sequence[AnyEvent]], None]) -> Turn:
-        """One upstream stream to events, as they come."""
-        turn = self._turn = Turn(self.plan.turn(first_item))
-        feed, journal, stored = turn.feed, self.journal, self._store is not None
-
-        def take(chunks: list[ChatChunk]) -> bool:
-            # The read that completes the answer leaves with what its end closes: one write instead of two.
-            emit([*feed(*chunks), *turn.flush()] if stream.complete else feed(*chunks))
-            return stored or not journal.held
-
-        try:
-            while not await stream.pump(take):
-                await journal.room()
-        finally:
-            await stream.aclose()
-        emit(turn.flush())  # nothing, if the end was seen above
-        self._turn = None
-        self._count(turn)
-        return turn
+    def _end(self, reason: IncompleteReason | None) -> Event:
+        response, usage, tier = self._record.response, self._asking.usage, self._served_tier()
+        if reason is not None:
+            return lifecycle.incomplete(response, reason, usage=usage, service_tier=tier)
+        return lifecycle.completed(response, usage=usage, service_tier=tier, at=int(ambient.now()))
 
     # -- ends
 
@@ -272,14 +238,14 @@ class Run:
             return
         self._close_items()
         if self._store is not None:
-            await self._conclude([lifecycle.cancelled(self._now(), usage=self._usage)])
+            await self._conclude([lifecycle.cancelled(self._record.response, usage=self._asking.usage)])
 
     async def _fail(self, failure: APIError) -> None:
         if not self._begun:
             self._refuse(failure)
             return
         self._close_items()
-        await self._conclude(lifecycle.failed(self._now(), failure, usage=self._usage))
+        await self._conclude(lifecycle.failed(self._record.response, failure, usage=self._asking.usage))
 
     def _refuse(self, failure: APIError) -> None:
         """Nothing was told yet: who waits for the opening gets the failure itself."""
@@ -288,27 +254,26 @@ class Run:
             self._opened.exception()  # whoever waited may have gone: then nobody is left to tell
 
     def _close_items(self) -> None:
-        """What was open when the stream broke is closed as incomplete."""
-        turn, self._turn = self._turn, None
-        if turn is not None and self.plan.check is None:
-            self._publish(turn.flush(cut=True))
-            self._count(turn)
+        """What was open when the run broke off."""
+        self._record.publish(self._asking.close())
+        if self.plan.serving is not None:
+            self._record.publish(self.plan.serving.left_open())
 
     async def _conclude(self, last: Sequence[AnyEvent]) -> None:
         self._concluding = True
-        before = self._now()
+        before = self._record.response
         entries = self.journal.number(last, over_limit=True)
         if self._store is not None or self.plan.hold is not None:
             try:
                 await self._keep(self._finished(last, entries))
             except APIError as refusal:
-                last = lifecycle.failed(before, refusal, usage=self._usage)
+                last = lifecycle.failed(before, refusal, usage=self._asking.usage)
             except Exception:  # noqa: BLE001 - whatever the database did, nobody may be told that it is stored
                 _log.exception("response %s could not be stored", before.id)
-                last = lifecycle.failed(before, Unavailable("The response could not be stored."), usage=self._usage)
+                lost = Unavailable("The response could not be stored.")
+                last = lifecycle.failed(before, lost, usage=self._asking.usage)
             entries = self.journal.number(last, over_limit=True)
-        for event in last:
-            self._apply(event)
+        self._record.apply(last)
         self.journal.end(last, entries)
 
     async def _keep(self, finished: Finished) -> None:
@@ -345,13 +310,8 @@ class Run:
             request=plan.request,
             result=without_output(response),
         )
-        first = len(plan.items)
-        produced = [
-            StoredItem(id=item.id, direction="out", position=position, data=_json.encode(item))
-            for position, item in enumerate(response.output, first)
-        ]
         segment = self.journal.segment(last, entries)
-        items = [*plan.items, *produced]
+        items = [*plan.items, *self._record.stored(response)]
         return Finished(response=row, items=items, steps=self.journal.steps, segments=[segment], claim=claim)
 
     # -- small things
@@ -362,46 +322,24 @@ class Run:
         self._begun = True
         if self._timer is not None:
             self._timer.cancel()
-        self._emit(lifecycle.opening(self.plan.response))
+        self._record.emit(lifecycle.opening(self.plan.response))
         if not self._opened.done():  # who waited may have been cancelled
             self._opened.set_result(None)
 
-    def _emit(self, batch: Sequence[AnyEvent]) -> None:
-        if not batch:
-            return
-        try:
-            self.journal.extend(batch)
-        except ResponseTooLarge:
-            # What the Turn has told it will not tell again, and what follows refers to it: this batch still goes out.
-            self._publish(batch)
-            raise
-        for event in batch:
-            if type(event) is not Delta:
-                self._fold.apply(event)
+    def _tell(self, batch: Sequence[AnyEvent]) -> None:
+        """Events of tools, before which the response begins."""
+        self._begin()
+        self._record.emit(batch)
 
-    def _publish(self, batch: Sequence[AnyEvent]) -> None:
-        """Events that must be told, whatever the size of the log."""
-        if not batch:
-            return
-        self.journal.publish(batch, self.journal.number(batch, over_limit=True))
-        for event in batch:
-            self._apply(event)
+    def _told(self) -> int:
+        """How many items the output has."""
+        return len(self._record.response.output)
 
-    def _now(self) -> Response:
-        response = self._fold.response
-        assert response is not None, "the run has begun"
-        return response
-
-    def _apply(self, event: AnyEvent) -> None:
-        if type(event) is not Delta:
-            self._fold.apply(event)
-
-    def _count(self, turn: Turn) -> None:
-        self._usage += turn.usage
-        self._tier = turn.service_tier or self._tier
+    def _sources(self) -> dict[str, ItemDict]:
+        return self.plan.serving.sources if self.plan.serving is not None else {}
 
     def _served_tier(self) -> str:
-        return self._tier or "default"
+        return self._asking.service_tier or "default"
 
 
 def without_output(response: Response) -> bytes:

@@ -15,9 +15,10 @@ import msgspec
 from antiphon.config import ResponsesConfig
 from antiphon.conversations.service import Conversations
 from antiphon.errors import InvalidRequest, NotFound, Unavailable
+from antiphon.responses.asking import ClientHeaders
 from antiphon.responses.journal import Journal
-from antiphon.responses.planning import Fetch, Planner
-from antiphon.responses.run import ClientHeaders, Plan, Run, whole
+from antiphon.responses.planning import Fetch, Planner, Tooling
+from antiphon.responses.run import Plan, Run, whole
 from antiphon.responses.sealing import Sealer
 from antiphon.storage.model import CursorNotFound, ItemPage, Owner, Store, StoredResponse
 from antiphon.upstream import tokens
@@ -47,11 +48,12 @@ class Service:
         conversations: Conversations,
         sealer: Callable[[], Sealer],
         fetch: Fetch,
+        tooling: Tooling,
     ) -> None:
         self._config = config
         self._store = store
         self._conversations = conversations
-        self._planner = Planner(config, router, store, conversations, sealer, fetch)
+        self._planner = Planner(config, router, store, conversations, sealer, fetch, tooling)
         self._running: dict[asyncio.Task[None], Run] = {}
         self._stored: dict[tuple[Owner, str], Run] = {}
         self._closing = False

@@ -8,7 +8,7 @@ Each statement is its text and the names of its parameters, in the order in whic
 from __future__ import annotations
 
 #: What a database of this schema is stamped with.
-REVISION = "0002"
+REVISION = "0003"
 
 SQLITE: dict[str, tuple[str, str]] = {
     "adopt_conversation_items": (
@@ -41,7 +41,7 @@ WHERE conversations.owner = ? AND conversations.id = ?
     ),
     "conversation_asc": (
         """
-SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
 FROM conversation_items
 WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND (? IS NULL OR conversation_items.position > (SELECT max(conversation_items.position) AS max_1
@@ -53,7 +53,7 @@ WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AN
     ),
     "conversation_desc": (
         """
-SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
 FROM conversation_items
 WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND (? IS NULL OR conversation_items.position < (SELECT min(conversation_items.position) AS min_1
@@ -74,7 +74,7 @@ WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AN
     ),
     "conversation_history": (
         """
-SELECT items.id, items.direction, conversation_items.position, items.data, item_blobs.at, blobs.data AS data_1
+SELECT items.id, items.direction, conversation_items.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM conversation_items JOIN items ON items.owner = ? AND items.response_id = conversation_items.response_id AND items.position = conversation_items.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = conversation_items.response_id AND item_blobs.position = conversation_items.item_position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256
 WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ?
 """,
@@ -82,7 +82,7 @@ WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ?
     ),
     "conversation_item": (
         """
-SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
 FROM conversation_items
 WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ? ORDER BY conversation_items.position DESC
@@ -179,7 +179,7 @@ FROM responses
 WHERE responses.owner = ? AND responses.id = ? UNION ALL SELECT parent.id AS id, parent.previous_id AS previous_id, parent.previous_step AS previous_step, parent.deleted AS deleted, chain.depth + 1 AS anon_1, CASE WHEN (chain.previous_step IS NULL) THEN CAST(NULL AS INTEGER) ELSE coalesce(cut.item_to, -1) END AS anon_2, chain.item_count + CASE WHEN (chain.previous_step IS NULL) THEN parent.item_count ELSE coalesce(cut.item_to, 0) END AS anon_3, chain.item_bytes + CASE WHEN (chain.previous_step IS NULL) THEN parent.item_bytes ELSE coalesce(cut.bytes_to, 0) END AS anon_4
 FROM chain JOIN responses AS parent ON parent.owner = ? AND parent.id = chain.previous_id LEFT OUTER JOIN steps AS cut ON cut.owner = ? AND cut.response_id = chain.previous_id AND cut.n = chain.previous_step
 WHERE chain.deleted = 0 AND chain.item_count <= ? AND chain.item_bytes <= ? AND chain.depth < ?)
- SELECT chain.depth, chain.id, chain.previous_id, chain.deleted, chain.upto, chain.item_count, chain.item_bytes, items.id AS id_1, items.direction, items.position, items.data, item_blobs.at, blobs.data AS data_1
+ SELECT chain.depth, chain.id, chain.previous_id, chain.deleted, chain.upto, chain.item_count, chain.item_bytes, items.id AS id_1, items.direction, items.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM chain LEFT OUTER JOIN items ON items.owner = ? AND items.response_id = chain.id AND (chain.upto IS NULL OR items.position < chain.upto) AND (SELECT max(ends.item_count) <= ? AND max(ends.item_bytes) <= ? AND max(ends.depth) < ? AS anon_5
 FROM chain AS ends) LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = items.response_id AND item_blobs.position = items.position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256
 """,
@@ -187,8 +187,8 @@ FROM chain AS ends) LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_
     ),
     "input_asc": (
         """
-SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
-FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
+SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
+FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data, items.seen AS seen
 FROM items
 WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND (? IS NULL OR items.position > (SELECT max(items.position) AS max_1
 FROM items
@@ -199,8 +199,8 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND item
     ),
     "input_desc": (
         """
-SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
-FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
+SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
+FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data, items.seen AS seen
 FROM items
 WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND (? IS NULL OR items.position < (SELECT min(items.position) AS min_1
 FROM items
@@ -226,8 +226,8 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND item
         "owner response_id position at sha256",
     ),
     "insert_items": (
-        "INSERT INTO items (owner, response_id, position, id, direction, data) VALUES (?, ?, ?, ?, ?, ?)",
-        "owner response_id position id direction data",
+        "INSERT INTO items (owner, response_id, position, id, direction, data, seen) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "owner response_id position id direction data seen",
     ),
     "insert_journal": (
         "INSERT INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -243,8 +243,8 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND item
     ),
     "item": (
         """
-SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
-FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
+SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
+FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data, items.seen AS seen
 FROM items LEFT OUTER JOIN responses ON responses.owner = ? AND responses.id = items.response_id
 WHERE items.owner = ? AND items.id = ? ORDER BY coalesce(responses.created_at, 0) DESC, items.response_id DESC, items.position DESC
  LIMIT 1 OFFSET 0) AS page LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = page.response_id AND item_blobs.position = page.position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
@@ -283,8 +283,8 @@ WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AN
     ),
     "output": (
         """
-SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
-FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
+SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
+FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data, items.seen AS seen
 FROM items
 WHERE items.owner = ? AND items.response_id = ? AND items.direction = ?) AS page LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = page.response_id AND item_blobs.position = page.position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
 """,
@@ -337,6 +337,10 @@ FROM conversation_items
 WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ? AND conversation_items.response_id = ?)
 """,
         "owner conversation_id owner conversation_id item_id conversation_id",
+    ),
+    "unbury": (
+        "DELETE FROM responses WHERE responses.owner = ? AND responses.id = ?",
+        "owner response_id",
     ),
     "uncount_item": (
         """
@@ -411,6 +415,7 @@ CREATE TABLE items (
     id TEXT NOT NULL,
     direction TEXT NOT NULL,
     data BLOB NOT NULL,
+    seen BLOB,
     CONSTRAINT pk_items PRIMARY KEY (owner, response_id, position)
 )
 """,
@@ -470,6 +475,7 @@ CREATE TABLE antiphon_revision (
 """,
     "INSERT INTO antiphon_revision (version_num) VALUES ('0001') RETURNING version_num",
     "UPDATE antiphon_revision SET version_num='0002' WHERE antiphon_revision.version_num = '0001'",
+    "UPDATE antiphon_revision SET version_num='0003' WHERE antiphon_revision.version_num = '0002'",
 )
 
 POSTGRESQL: dict[str, tuple[str, str]] = {
@@ -499,21 +505,21 @@ WITH new_responses AS
 (INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) SELECT anon_1.owner AS owner, anon_1.id AS id, anon_1.previous_id AS previous_id, anon_1.previous_step AS previous_step, anon_1.conversation_id AS conversation_id, anon_1.status AS status, anon_1.created_at AS created_at, anon_1.dialect AS dialect, anon_1.deleted AS deleted, anon_1.item_count AS item_count, anon_1.item_bytes AS item_bytes, anon_1.request AS request, anon_1.result AS result
 FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INTEGER[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[], $9::BOOLEAN[], $10::INTEGER[], $11::BIGINT[], $12::BYTEA[], $13::BYTEA[]) AS anon_1(owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result)),
 new_items AS
-(INSERT INTO items (owner, response_id, position, id, direction, data) SELECT anon_2.owner AS owner, anon_2.response_id AS response_id, anon_2.position AS position, anon_2.id AS id, anon_2.direction AS direction, anon_2.data AS data
-FROM unnest($14::TEXT[], $15::TEXT[], $16::INTEGER[], $17::TEXT[], $18::TEXT[], $19::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data)),
+(INSERT INTO items (owner, response_id, position, id, direction, data, seen) SELECT anon_2.owner AS owner, anon_2.response_id AS response_id, anon_2.position AS position, anon_2.id AS id, anon_2.direction AS direction, anon_2.data AS data, anon_2.seen AS seen
+FROM unnest($14::TEXT[], $15::TEXT[], $16::INTEGER[], $17::TEXT[], $18::TEXT[], $19::BYTEA[], $20::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data, seen)),
 new_item_blobs AS
 (INSERT INTO item_blobs (owner, response_id, position, at, sha256) SELECT anon_3.owner AS owner, anon_3.response_id AS response_id, anon_3.position AS position, anon_3.at AS at, anon_3.sha256 AS sha256
-FROM unnest($20::TEXT[], $21::TEXT[], $22::INTEGER[], $23::BIGINT[], $24::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
+FROM unnest($21::TEXT[], $22::TEXT[], $23::INTEGER[], $24::BIGINT[], $25::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
 new_blobs AS
 (INSERT INTO blobs (owner, sha256, data) SELECT anon_4.owner AS owner, anon_4.sha256 AS sha256, anon_4.data AS data
-FROM unnest($25::TEXT[], $26::BYTEA[], $27::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
+FROM unnest($26::TEXT[], $27::BYTEA[], $28::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
 new_steps AS
 (INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange) SELECT anon_5.owner AS owner, anon_5.response_id AS response_id, anon_5.n AS n, anon_5.kind AS kind, anon_5.first_seq AS first_seq, anon_5.last_seq AS last_seq, anon_5.item_from AS item_from, anon_5.item_to AS item_to, anon_5.bytes_to AS bytes_to, anon_5.request_parameters AS request_parameters, anon_5.exchange AS exchange
-FROM unnest($28::TEXT[], $29::TEXT[], $30::INTEGER[], $31::TEXT[], $32::BIGINT[], $33::BIGINT[], $34::INTEGER[], $35::INTEGER[], $36::BIGINT[], $37::BYTEA[], $38::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange))
+FROM unnest($29::TEXT[], $30::TEXT[], $31::INTEGER[], $32::TEXT[], $33::BIGINT[], $34::BIGINT[], $35::INTEGER[], $36::INTEGER[], $37::BIGINT[], $38::BYTEA[], $39::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange))
  INSERT INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) SELECT anon_6.owner, anon_6.response_id, anon_6.first_seq, anon_6.attempt, anon_6.last_seq, anon_6.created_at, anon_6.data
-FROM unnest($39::TEXT[], $40::TEXT[], $41::BIGINT[], $42::INTEGER[], $43::BIGINT[], $44::BIGINT[], $45::BYTEA[]) AS anon_6(owner, response_id, first_seq, attempt, last_seq, created_at, data)
+FROM unnest($40::TEXT[], $41::TEXT[], $42::BIGINT[], $43::INTEGER[], $44::BIGINT[], $45::BIGINT[], $46::BYTEA[]) AS anon_6(owner, response_id, first_seq, attempt, last_seq, created_at, data)
 """,
-        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
+        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data items_seen item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
     ),
     "commit_turns": (
         """
@@ -521,33 +527,33 @@ WITH new_responses AS
 (INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) SELECT anon_1.owner AS owner, anon_1.id AS id, anon_1.previous_id AS previous_id, anon_1.previous_step AS previous_step, anon_1.conversation_id AS conversation_id, anon_1.status AS status, anon_1.created_at AS created_at, anon_1.dialect AS dialect, anon_1.deleted AS deleted, anon_1.item_count AS item_count, anon_1.item_bytes AS item_bytes, anon_1.request AS request, anon_1.result AS result
 FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INTEGER[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[], $9::BOOLEAN[], $10::INTEGER[], $11::BIGINT[], $12::BYTEA[], $13::BYTEA[]) AS anon_1(owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result)),
 new_items AS
-(INSERT INTO items (owner, response_id, position, id, direction, data) SELECT anon_2.owner AS owner, anon_2.response_id AS response_id, anon_2.position AS position, anon_2.id AS id, anon_2.direction AS direction, anon_2.data AS data
-FROM unnest($14::TEXT[], $15::TEXT[], $16::INTEGER[], $17::TEXT[], $18::TEXT[], $19::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data)),
+(INSERT INTO items (owner, response_id, position, id, direction, data, seen) SELECT anon_2.owner AS owner, anon_2.response_id AS response_id, anon_2.position AS position, anon_2.id AS id, anon_2.direction AS direction, anon_2.data AS data, anon_2.seen AS seen
+FROM unnest($14::TEXT[], $15::TEXT[], $16::INTEGER[], $17::TEXT[], $18::TEXT[], $19::BYTEA[], $20::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data, seen)),
 new_item_blobs AS
 (INSERT INTO item_blobs (owner, response_id, position, at, sha256) SELECT anon_3.owner AS owner, anon_3.response_id AS response_id, anon_3.position AS position, anon_3.at AS at, anon_3.sha256 AS sha256
-FROM unnest($20::TEXT[], $21::TEXT[], $22::INTEGER[], $23::BIGINT[], $24::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
+FROM unnest($21::TEXT[], $22::TEXT[], $23::INTEGER[], $24::BIGINT[], $25::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
 new_blobs AS
 (INSERT INTO blobs (owner, sha256, data) SELECT anon_4.owner AS owner, anon_4.sha256 AS sha256, anon_4.data AS data
-FROM unnest($25::TEXT[], $26::BYTEA[], $27::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
+FROM unnest($26::TEXT[], $27::BYTEA[], $28::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
 new_steps AS
 (INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange) SELECT anon_5.owner AS owner, anon_5.response_id AS response_id, anon_5.n AS n, anon_5.kind AS kind, anon_5.first_seq AS first_seq, anon_5.last_seq AS last_seq, anon_5.item_from AS item_from, anon_5.item_to AS item_to, anon_5.bytes_to AS bytes_to, anon_5.request_parameters AS request_parameters, anon_5.exchange AS exchange
-FROM unnest($28::TEXT[], $29::TEXT[], $30::INTEGER[], $31::TEXT[], $32::BIGINT[], $33::BIGINT[], $34::INTEGER[], $35::INTEGER[], $36::BIGINT[], $37::BYTEA[], $38::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange)),
+FROM unnest($29::TEXT[], $30::TEXT[], $31::INTEGER[], $32::TEXT[], $33::BIGINT[], $34::BIGINT[], $35::INTEGER[], $36::INTEGER[], $37::BIGINT[], $38::BYTEA[], $39::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange)),
 ended_turns AS
-(UPDATE conversations SET next_position=(conversations.next_position + anon_6.count), item_count=(conversations.item_count + anon_6.count), item_bytes=(conversations.item_bytes + anon_6.bytes), claim=NULL, claimed_until=0 FROM unnest($39::TEXT[], $40::TEXT[], $41::TEXT[], $42::INTEGER[], $43::BIGINT[]) AS anon_6(owner, conversation_id, token, count, bytes) WHERE conversations.owner = anon_6.owner AND conversations.id = anon_6.conversation_id AND conversations.claim = anon_6.token RETURNING conversations.owner, conversations.id),
+(UPDATE conversations SET next_position=(conversations.next_position + anon_6.count), item_count=(conversations.item_count + anon_6.count), item_bytes=(conversations.item_bytes + anon_6.bytes), claim=NULL, claimed_until=0 FROM unnest($40::TEXT[], $41::TEXT[], $42::TEXT[], $43::INTEGER[], $44::BIGINT[]) AS anon_6(owner, conversation_id, token, count, bytes) WHERE conversations.owner = anon_6.owner AND conversations.id = anon_6.conversation_id AND conversations.claim = anon_6.token RETURNING conversations.owner, conversations.id),
 new_conversations AS
 (INSERT INTO conversations (owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) SELECT anon_7.owner AS owner, anon_7.id AS id, anon_7.created_at AS created_at, anon_7.metadata AS metadata, anon_7.next_position AS next_position, anon_7.item_count AS item_count, anon_7.item_bytes AS item_bytes, anon_7.claim AS claim, anon_7.claimed_until AS claimed_until
-FROM unnest($44::TEXT[], $45::TEXT[], $46::BIGINT[], $47::BYTEA[], $48::INTEGER[], $49::INTEGER[], $50::BIGINT[], $51::TEXT[], $52::BIGINT[]) AS anon_7(owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) RETURNING conversations.owner, conversations.id),
+FROM unnest($45::TEXT[], $46::TEXT[], $47::BIGINT[], $48::BYTEA[], $49::INTEGER[], $50::INTEGER[], $51::BIGINT[], $52::TEXT[], $53::BIGINT[]) AS anon_7(owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) RETURNING conversations.owner, conversations.id),
 may_append AS
 (SELECT ended_turns.owner AS owner, ended_turns.id AS id
 FROM ended_turns UNION ALL SELECT new_conversations.owner AS owner, new_conversations.id AS id
 FROM new_conversations),
 new_conversation_items AS
 (INSERT INTO conversation_items (owner, conversation_id, position, item_id, response_id, item_position, item_bytes) SELECT anon_8.owner AS owner, may_append.id AS id, anon_8.position AS position, anon_8.item_id AS item_id, anon_8.response_id AS response_id, anon_8.item_position AS item_position, anon_8.item_bytes AS item_bytes
-FROM unnest($53::TEXT[], $54::TEXT[], $55::INTEGER[], $56::TEXT[], $57::TEXT[], $58::INTEGER[], $59::BIGINT[]) AS anon_8(owner, conversation_id, position, item_id, response_id, item_position, item_bytes) LEFT OUTER JOIN may_append ON may_append.owner = anon_8.owner AND may_append.id = anon_8.conversation_id)
+FROM unnest($54::TEXT[], $55::TEXT[], $56::INTEGER[], $57::TEXT[], $58::TEXT[], $59::INTEGER[], $60::BIGINT[]) AS anon_8(owner, conversation_id, position, item_id, response_id, item_position, item_bytes) LEFT OUTER JOIN may_append ON may_append.owner = anon_8.owner AND may_append.id = anon_8.conversation_id)
  INSERT INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) SELECT anon_9.owner, anon_9.response_id, anon_9.first_seq, anon_9.attempt, anon_9.last_seq, anon_9.created_at, anon_9.data
-FROM unnest($60::TEXT[], $61::TEXT[], $62::BIGINT[], $63::INTEGER[], $64::BIGINT[], $65::BIGINT[], $66::BYTEA[]) AS anon_9(owner, response_id, first_seq, attempt, last_seq, created_at, data)
+FROM unnest($61::TEXT[], $62::TEXT[], $63::BIGINT[], $64::INTEGER[], $65::BIGINT[], $66::BIGINT[], $67::BYTEA[]) AS anon_9(owner, response_id, first_seq, attempt, last_seq, created_at, data)
 """,
-        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange turns_owner turns_conversation_id turns_token turns_count turns_bytes conversations_owner conversations_id conversations_created_at conversations_metadata conversations_next_position conversations_item_count conversations_item_bytes conversations_claim conversations_claimed_until conversation_items_owner conversation_items_conversation_id conversation_items_position conversation_items_item_id conversation_items_response_id conversation_items_item_position conversation_items_item_bytes journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
+        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data items_seen item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange turns_owner turns_conversation_id turns_token turns_count turns_bytes conversations_owner conversations_id conversations_created_at conversations_metadata conversations_next_position conversations_item_count conversations_item_bytes conversations_claim conversations_claimed_until conversation_items_owner conversation_items_conversation_id conversation_items_position conversation_items_item_id conversation_items_response_id conversation_items_item_position conversation_items_item_bytes journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
     ),
     "conversation": (
         """
@@ -559,7 +565,7 @@ WHERE conversations.owner = $1::VARCHAR AND conversations.id = $2::VARCHAR
     ),
     "conversation_asc": (
         """
-SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
 FROM conversation_items
 WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND ($3::VARCHAR IS NULL OR conversation_items.position > (SELECT max(conversation_items.position) AS max_1
@@ -571,7 +577,7 @@ WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation
     ),
     "conversation_desc": (
         """
-SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
 FROM conversation_items
 WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND ($3::VARCHAR IS NULL OR conversation_items.position < (SELECT min(conversation_items.position) AS min_1
@@ -592,7 +598,7 @@ WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation
     ),
     "conversation_history": (
         """
-SELECT items.id, items.direction, conversation_items.position, items.data, item_blobs.at, blobs.data AS data_1
+SELECT items.id, items.direction, conversation_items.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM conversation_items JOIN items ON items.owner = $1::VARCHAR AND items.response_id = conversation_items.response_id AND items.position = conversation_items.item_position LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = conversation_items.response_id AND item_blobs.position = conversation_items.item_position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256
 WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR
 """,
@@ -600,7 +606,7 @@ WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation
     ),
     "conversation_item": (
         """
-SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1
+SELECT items.id, items.direction, page.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM (SELECT conversation_items.owner AS owner, conversation_items.conversation_id AS conversation_id, conversation_items.position AS position, conversation_items.item_id AS item_id, conversation_items.response_id AS response_id, conversation_items.item_position AS item_position, conversation_items.item_bytes AS item_bytes
 FROM conversation_items
 WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR ORDER BY conversation_items.position DESC
@@ -693,7 +699,7 @@ FROM responses
 WHERE responses.owner = $1::VARCHAR AND responses.id = $2::VARCHAR UNION ALL SELECT parent.id AS id, parent.previous_id AS previous_id, parent.previous_step AS previous_step, parent.deleted AS deleted, chain.depth + 1 AS anon_1, CASE WHEN (chain.previous_step IS NULL) THEN CAST(NULL AS INTEGER) ELSE coalesce(cut.item_to, -1) END AS anon_2, chain.item_count + CASE WHEN (chain.previous_step IS NULL) THEN parent.item_count ELSE coalesce(cut.item_to, 0) END AS anon_3, chain.item_bytes + CASE WHEN (chain.previous_step IS NULL) THEN parent.item_bytes ELSE coalesce(cut.bytes_to, 0) END AS anon_4
 FROM chain JOIN responses AS parent ON parent.owner = $1::VARCHAR AND parent.id = chain.previous_id LEFT OUTER JOIN steps AS cut ON cut.owner = $1::VARCHAR AND cut.response_id = chain.previous_id AND cut.n = chain.previous_step
 WHERE chain.deleted = false AND chain.item_count <= $3::INTEGER AND chain.item_bytes <= $4::BIGINT AND chain.depth < $5::INTEGER)
- SELECT chain.depth, chain.id, chain.previous_id, chain.deleted, chain.upto, chain.item_count, chain.item_bytes, items.id AS id_1, items.direction, items.position, items.data, item_blobs.at, blobs.data AS data_1
+ SELECT chain.depth, chain.id, chain.previous_id, chain.deleted, chain.upto, chain.item_count, chain.item_bytes, items.id AS id_1, items.direction, items.position, items.data, item_blobs.at, blobs.data AS data_1, items.seen
 FROM chain LEFT OUTER JOIN items ON items.owner = $1::VARCHAR AND items.response_id = chain.id AND (chain.upto IS NULL OR items.position < chain.upto) AND (SELECT max(ends.item_count) <= $3::INTEGER AND max(ends.item_bytes) <= $4::BIGINT AND max(ends.depth) < $5::INTEGER AS anon_5
 FROM chain AS ends) LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = items.response_id AND item_blobs.position = items.position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256
 """,
@@ -701,8 +707,8 @@ FROM chain AS ends) LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR
     ),
     "input_asc": (
         """
-SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
-FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
+SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
+FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data, items.seen AS seen
 FROM items
 WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.direction = $3::VARCHAR AND ($4::VARCHAR IS NULL OR items.position > (SELECT max(items.position) AS max_1
 FROM items
@@ -713,8 +719,8 @@ WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.di
     ),
     "input_desc": (
         """
-SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
-FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
+SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
+FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data, items.seen AS seen
 FROM items
 WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.direction = $3::VARCHAR AND ($4::VARCHAR IS NULL OR items.position < (SELECT min(items.position) AS min_1
 FROM items
@@ -725,8 +731,8 @@ WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.di
     ),
     "item": (
         """
-SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
-FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
+SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
+FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data, items.seen AS seen
 FROM items LEFT OUTER JOIN responses ON responses.owner = $1::VARCHAR AND responses.id = items.response_id
 WHERE items.owner = $1::VARCHAR AND items.id = $2::VARCHAR ORDER BY coalesce(responses.created_at, 0) DESC, items.response_id DESC, items.position DESC
  LIMIT 1 OFFSET 0) AS page LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = page.response_id AND item_blobs.position = page.position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
@@ -765,8 +771,8 @@ WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation
     ),
     "output": (
         """
-SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1
-FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data
+SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
+FROM (SELECT items.owner AS owner, items.response_id AS response_id, items.position AS position, items.id AS id, items.direction AS direction, items.data AS data, items.seen AS seen
 FROM items
 WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.direction = $3::VARCHAR) AS page LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = page.response_id AND item_blobs.position = page.position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256 ORDER BY page.position, item_blobs.at
 """,
@@ -819,6 +825,10 @@ FROM conversation_items
 WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR)
 """,
         "owner conversation_id item_id",
+    ),
+    "unbury": (
+        "DELETE FROM responses WHERE responses.owner = $1::VARCHAR AND responses.id = $2::VARCHAR",
+        "owner response_id",
     ),
     "uncount_item": (
         """
@@ -893,6 +903,7 @@ CREATE TABLE items (
     id TEXT NOT NULL,
     direction TEXT NOT NULL,
     data BYTEA NOT NULL,
+    seen BYTEA,
     CONSTRAINT pk_items PRIMARY KEY (owner, response_id, position)
 )
 """,
@@ -952,4 +963,5 @@ CREATE TABLE antiphon_revision (
 """,
     "INSERT INTO antiphon_revision (version_num) VALUES ('0001') RETURNING antiphon_revision.version_num",
     "UPDATE antiphon_revision SET version_num='0002' WHERE antiphon_revision.version_num = '0001'",
+    "UPDATE antiphon_revision SET version_num='0003' WHERE antiphon_revision.version_num = '0002'",
 )

@@ -79,7 +79,7 @@ def _contents(page: FromClause) -> Select[Any]:
     uses = and_(item_blobs.c.owner == OWNER, item_blobs.c.response_id == page.c.response_id)
     kept = and_(blobs.c.owner == OWNER, blobs.c.sha256 == item_blobs.c.sha256)
     return select(
-        items.c.id, items.c.direction, page.c.position, items.c.data, item_blobs.c.at, blobs.c.data
+        items.c.id, items.c.direction, page.c.position, items.c.data, item_blobs.c.at, blobs.c.data, items.c.seen
     ).select_from(
         page.join(items, and_(held, items.c.position == page.c.item_position))
         .outerjoin(item_blobs, and_(uses, item_blobs.c.position == page.c.item_position))

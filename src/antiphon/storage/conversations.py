@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from antiphon import ambient
 from antiphon.storage import rows
 from antiphon.storage.database import Database
 from antiphon.storage.model import Claim, CursorNotFound, ItemPage, Owner, StoredConversation, StoredItem
@@ -36,7 +37,9 @@ class SqlConversations:
         self._database = database
 
     async def create(self, conversation: StoredConversation, items: Sequence[StoredItem]) -> None:
-        """Write it with its first items, or nothing."""
+        """Write it with its first items, or nothing. Where ids are frozen, in place of an earlier run's."""
+        if ambient.is_frozen():
+            await self.delete(conversation.owner, conversation.id)
         await self._database.commit(rows.pack_conversation(conversation, items))
 
     async def get(self, owner: Owner, conversation_id: str) -> StoredConversation | None:

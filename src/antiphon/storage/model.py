@@ -22,12 +22,21 @@ Direction = Literal["in", "out"]
 
 
 class StoredItem(msgspec.Struct, frozen=True):
-    """One item of one response. ``position`` counts from 0 over the response's input items, then its output items."""
+    """One item of one response. ``position`` counts from 0 over the response's input items, then its output items.
+
+    ``seen`` is what the model was shown instead of it (``wire/seen``), for items that were made by tools of ours.
+    """
 
     id: str
     direction: Direction
     position: int
     data: bytes
+    seen: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it adds to a history."""
+        return len(self.data) + len(self.seen or b"")
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -74,7 +74,7 @@ def _with_blobs(page: FromClause, *order: ColumnElement[Any]) -> Select[Any]:
     )
     kept = and_(blobs.c.owner == OWNER, blobs.c.sha256 == item_blobs.c.sha256)
     return (
-        select(page.c.id, page.c.direction, page.c.position, page.c.data, item_blobs.c.at, blobs.c.data)
+        select(page.c.id, page.c.direction, page.c.position, page.c.data, item_blobs.c.at, blobs.c.data, page.c.seen)
         .select_from(page.outerjoin(item_blobs, uses).outerjoin(blobs, kept))
         .order_by(*order, item_blobs.c.at)
     )
@@ -205,6 +205,7 @@ def _history() -> Select[Any]:
         i.data,
         item_blobs.c.at,
         blobs.c.data,
+        i.seen,
     ).select_from(chain.outerjoin(items, own).outerjoin(item_blobs, uses).outerjoin(blobs, kept))
 
 
@@ -240,6 +241,7 @@ def _forget() -> dict[str, Any]:
         "delete_items": delete(items).where(_mine(items)),
         "delete_steps": delete(steps).where(_mine(steps)),
         "delete_journal": delete(journal).where(_mine(journal)),
+        "unbury": delete(responses).where(c.owner == OWNER, c.id == ID),
     }
 
 

@@ -67,7 +67,7 @@ def pack(finished: Finished) -> Packed:
     r = finished.response
     owner, response_id = r.owner, r.id
     by_position = sorted(finished.items, key=_position)
-    sizes = [0, *accumulate(len(item.data) for item in by_position)]
+    sizes = [0, *accumulate(item.size for item in by_position)]
     item_rows, uses, contents = _held(owner, response_id, by_position)
     packed = Packed(
         responses=[_response_row(r, len(by_position), sizes[-1])],
@@ -87,7 +87,8 @@ def pack(finished: Finished) -> Packed:
 def pack_addition(owner: Owner, claim: Claim, given: Sequence[StoredItem]) -> Packed:
     """The rows of items that a conversation gets by itself; it holds them under its own id."""
     own = [
-        StoredItem(item.id, item.direction, position, item.data) for position, item in enumerate(given, claim.position)
+        StoredItem(item.id, item.direction, position, item.data, item.seen)
+        for position, item in enumerate(given, claim.position)
     ]
     item_rows, uses, contents = _held(owner, claim.conversation_id, own)
     packed = Packed([], item_rows, uses, contents, [], [])
@@ -98,7 +99,7 @@ def pack_conversation(made: StoredConversation, given: Sequence[StoredItem]) -> 
     """The rows of a new conversation with its first items."""
     claim = Claim(made.id, "", 0, 0, 0)
     packed = pack_addition(made.owner, claim, given)
-    size = sum(len(item.data) for item in given)
+    size = sum(item.size for item in given)
     row = (made.owner, made.id, made.created_at, made.metadata, len(given), len(given), size, None, 0)
     return packed._replace(conversations=[row], turns=())
 
@@ -109,10 +110,10 @@ def _with_turn(
     """The same items shown in a conversation, from the claim's position on."""
     conversation_id = claim.conversation_id
     shown = [
-        (owner, conversation_id, position, item.id, response_id, item.position, len(item.data))
+        (owner, conversation_id, position, item.id, response_id, item.position, item.size)
         for position, item in enumerate(by_position, claim.position)
     ]
-    turn = (owner, conversation_id, claim.token, len(shown), sum(len(item.data) for item in by_position))
+    turn = (owner, conversation_id, claim.token, len(shown), sum(item.size for item in by_position))
     return packed._replace(conversation_items=shown, turns=[turn])
 
 
@@ -125,7 +126,7 @@ def _held(
     contents: dict[bytes, bytes] = {}
     for item in given:
         data, cuts = split(item.data)
-        item_rows.append((owner, response_id, item.position, item.id, item.direction, data))
+        item_rows.append((owner, response_id, item.position, item.id, item.direction, data, item.seen))
         for cut in cuts:
             uses.append((owner, response_id, item.position, cut.at, cut.sha256))
             contents[cut.sha256] = cut.data
@@ -201,10 +202,10 @@ def _row_position(row: Row) -> int:
 
 
 def _item(rows: Sequence[Row]) -> StoredItem:
-    item_id, direction, position, data, at, _ = rows[0]
+    item_id, direction, position, data, at, _, seen = rows[0]
     if at is not None:
         data = join(data, [(row[4], row[5]) for row in rows])
-    return StoredItem(item_id, direction, position, data)
+    return StoredItem(item_id, direction, position, data, seen)
 
 
 def steps(rows: Iterable[Row]) -> list[Step]:

@@ -56,6 +56,7 @@ items = _owned(
     Column("id", Text, nullable=False),
     Column("direction", Text, nullable=False),
     Column("data", LargeBinary, nullable=False),
+    Column("seen", LargeBinary),
     # Not unique: a client may send the same item of ours into many responses.
     Index(None, "owner", "id"),
     key=("response_id", "position"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from antiphon import ambient
 from antiphon.storage import rows
 from antiphon.storage.conversations import SqlConversations
 from antiphon.storage.database import Database
@@ -53,7 +54,14 @@ class SqlStore:
         return self._conversations
 
     async def commit(self, finished: Finished) -> None:
-        """Write all of it or nothing; ``Conflict`` when the id is taken."""
+        """Write all of it or nothing; ``Conflict`` when the id is taken.
+
+        Where ids are frozen, what is there under this id is an earlier run's: it goes, and this takes its place.
+        """
+        if ambient.is_frozen():
+            row = finished.response
+            await self.delete(row.owner, row.id)
+            await self._database.write(("unbury",), owner=row.owner, response_id=row.id)
         await self._database.commit(rows.pack(finished))
 
     async def response(self, owner: Owner, response_id: str) -> StoredResponse | None:

@@ -17,7 +17,7 @@ import msgspec
 from antiphon.tape import canon, tools
 from antiphon.tape import scope as scopes
 from antiphon.tape.counts import Count, Drift, Hook, Tally
-from antiphon.tape.faults import Faults, Filter
+from antiphon.tape.faults import FaultError, Faults, Filter, Picked
 from antiphon.tape.finder import Finder
 from antiphon.tape.miss import Miss, explain
 from antiphon.tape.model import (
@@ -26,6 +26,7 @@ from antiphon.tape.model import (
     Boundary,
     Call,
     Exchange,
+    HttpCall,
     HttpRequest,
     HttpResponse,
     Json,
@@ -35,7 +36,7 @@ from antiphon.tape.model import (
     Usage,
 )
 from antiphon.tape.plays import PlayLog
-from antiphon.tape.refusal import BudgetSpent, RecordingMiss, Refusal
+from antiphon.tape.refusal import BadFault, BudgetSpent, RecordingMiss, Refusal
 from antiphon.tape.secrets import Redactor
 from antiphon.tape.settings import Settings
 from antiphon.tape.shelf import Claim, Entry
@@ -110,8 +111,10 @@ class Tape:
             yield
 
     def start(self, scope: str) -> None:
-        """A new run of a scope: repeats are counted from the first again."""
+        """A new run of a scope: repeats, and faults, are counted from the first again."""
         self._tally.restart(scope)
+        if self.faults is not None:
+            self.faults.reset(scope)
 
     @property
     def scopes(self) -> dict[str, Count]:
@@ -140,9 +143,9 @@ class Tape:
     # -- the decision
 
     def begin(self, call: Call, *, scope: str | None = None) -> Step:
-        """What to do about this call. Raises ``RecordingMiss`` and ``BudgetSpent``."""
+        """What to do about this call. Raises ``RecordingMiss``, ``BudgetSpent`` and ``BadFault``."""
         scope = scopes.current() if scope is None else scope
-        fault = self.faults.pick(call, scope) if self.faults is not None else None
+        fault = self._fault(call, scope)
         if isinstance(fault, Exchange):
             return Play(fault)
         mode = self.mode_of(call.boundary)
@@ -154,10 +157,11 @@ class Tape:
         key = self._finder.clean_key(request)
         if _is_listing(request):
             scope = NO_SCOPE
-        place = Place(asked, request, call.boundary, call.provider, scope, self._tally.run(scope).next(key))
+        url = call.url if isinstance(call, HttpCall) else ""
+        place = Place(asked, request, call.boundary, call.provider, scope, self._tally.run(scope).next(key), url)
         if mode == "record":
             return Live(self._recorder(place), fault)
-        found, relaxed = self._finder.find(scope, key, request)
+        found, relaxed = self._find(place, key)
         if mode == "verify":
             verify = found[min(place.variant, len(found)) - 1] if found else None
             return Live(self._recorder(msgspec.structs.replace(place, verifying=True, verify=verify)), fault)
@@ -166,6 +170,14 @@ class Tape:
                 self._tally.add(scope, Count(relaxed=1))
             return self._play(place, key, found, fault)
         return self._claimed(place, key, fault)
+
+    def _fault(self, call: Call, scope: str) -> Picked:
+        if self.faults is None:
+            return None
+        try:
+            return self.faults.pick(call, scope, scopes.fault())
+        except FaultError as wrong:
+            raise BadFault(wrong) from wrong
 
     async def call(self, provider: str, tool: str, arguments: Json, perform: Callable[[], Awaitable[Json]]) -> Json:
         """A tool call through the tape; ``perform`` does it live. What leaves from within is not recorded again.
@@ -235,6 +247,9 @@ class Tape:
 
     # -- playing
 
+    def _find(self, place: Place, key: str) -> tuple[list[Entry], bool]:
+        return self._finder.find(place.scope, key, place.request, provider=place.provider, url=place.url)
+
     def _play(self, place: Place, key: str, found: list[Entry], fault: Filter | None) -> Play:
         listing = _is_listing(place.request)
         number = self._number(place, found, strict=self.settings.strict and not listing)
@@ -245,7 +260,7 @@ class Tape:
         except FileNotFoundError:
             exchange = None
         if exchange is None:  # somebody changed or took the file since it was indexed
-            found, _ = self._finder.find(place.scope, key, place.request)
+            found, _ = self._find(place, key)
             return self._play(place, key, found, fault)
         run, usage = self._tally.run(place.scope), exchange.usage or Usage()
         run.played.add(entry.path)
@@ -318,10 +333,10 @@ class Tape:
         miss = explain(
             request,
             scope,
-            self._finder.candidates(request, run.played),
+            self._finder.candidates(run.played),
             run.history,
             command=self._command(scope),
-            rules=self._finder.rules,
+            form=self._finder.form,
             exhausted=exhausted,
             closed=closed,
         )

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 from antiphon.tape import canon, llama_stack
 from antiphon.tape.canon import Rules
 from antiphon.tape.miss import Candidate
-from antiphon.tape.model import NO_SCOPE, Exchange, Request
+from antiphon.tape.model import NO_SCOPE, Exchange, Json, Request
 from antiphon.tape.secrets import Redactor
 from antiphon.tape.settings import Settings
-from antiphon.tape.shelf import Entry, Shelf, kind_of
+from antiphon.tape.shelf import Entry, Shelf
 
 _EXACT = Rules()
-#: Candidates for the nearest recording that are read.
-_CANDIDATES = 2000
 
 
 class Finder:
@@ -45,17 +44,25 @@ class Finder:
         """The key of a request without secrets."""
         return canon.key(self._rewrite(request) if self._rewrite is not None else request, rules)
 
-    def find(self, scope: str, key: str, request: Request) -> tuple[list[Entry], bool]:
-        """The recordings in the order of playing, and whether only loosened rules led to them."""
+    def form(self, request: Request) -> Json:
+        """The JSON value in which a request is compared, by all the rules there are."""
+        return canon.canonical(self._redactor.call(request), self.rules, rewrite=self._rewrite)
+
+    def find(
+        self, scope: str, key: str, request: Request, *, provider: str = "", url: str = ""
+    ) -> tuple[list[Entry], bool]:
+        """The recordings in the order of playing, and whether only loosened rules led to them.
+
+        ``provider`` and ``url`` of the live call are in the names of some Llama Stack files.
+        """
         shelf = self.shelf
         found = shelf.find(scope, key)
         if not found and shelf.refresh(scope or None):
             self._loose = None
             found = shelf.find(scope, key)
         if not found and shelf.has_foreign:
-            stem = llama_stack.their_key(request, scope)
-            entry = shelf.foreign(stem) if stem else None
-            found = [] if entry is None else [entry]
+            theirs = llama_stack.their_key(request, scope, provider=provider, url=url)
+            found = shelf.foreign(theirs) if theirs else []
         if not found and self.rules != _EXACT and not self._refuse_relaxed:
             return self._loosely(scope, request), True
         return found, False
@@ -67,23 +74,25 @@ class Finder:
             return llama_stack.merged([self.shelf.load(one) for one in found if one.foreign])
         return self.shelf.load(entry)
 
-    def candidates(self, request: Request, played: set[str]) -> list[Candidate]:
-        """What could be the nearest: of the same endpoint, and of the same model before others."""
-        endpoint, model = kind_of(request)
-        entries = [entry for entry in self.shelf.entries() if entry.endpoint == endpoint]
-        entries.sort(key=lambda entry: entry.model != model)
-        found = []
-        for entry in entries[:_CANDIDATES]:
-            with contextlib.suppress(FileNotFoundError):
-                read = self.shelf.request(entry)
-                found.append(Candidate(read, entry.scope, entry.variant, entry.path, entry.path in played))
-        return found
+    def candidates(self, played: set[str]) -> list[Candidate]:
+        """What could be the nearest: all there is, by its outline; read is only what is asked for."""
+        return [
+            Candidate(
+                functools.partial(self.shelf.request, entry),
+                entry.scope,
+                entry.variant,
+                entry.path,
+                entry.path in played,
+                entry.outline,
+            )
+            for entry in self.shelf.unordered()
+        ]
 
     def _loosely(self, scope: str, request: Request) -> list[Entry]:
         if self._loose is None:
             index: dict[str, list[Entry]] = {}
             for entry in self.shelf.entries():
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     index.setdefault(self.key(self.shelf.request(entry), self.rules), []).append(entry)
             self._loose = index
         found = self._loose.get(self.key(request, self.rules), [])

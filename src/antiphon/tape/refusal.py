@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from antiphon.tape.faults import FaultError
 from antiphon.tape.miss import Miss
 from antiphon.tape.model import Headers
 
@@ -39,3 +40,13 @@ class BudgetSpent(Refusal):
     """The tokens that recording may cost are spent."""
 
     code = "recording_budget_spent"
+
+
+class BadFault(Refusal):
+    """The fault that a header asks for cannot be understood."""
+
+    status = 400
+    code = "invalid_fault"
+
+    def __init__(self, wrong: FaultError) -> None:
+        super().__init__(f"The header X-Antiphon-Fault cannot be used. {str(wrong)[:1].upper()}{str(wrong)[1:]}")

@@ -2,7 +2,7 @@
 
 A scope travels by a context variable; from another process by the header ``X-Antiphon-Scope``, by a path prefix
 ``/s/<scope>`` (a base URL can be set everywhere, a header not), or by the test id in the provider data of Llama Stack's
-clients.
+clients. The fault that a request asks for (``X-Antiphon-Fault``) travels with it, to the calls that are made for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
+from antiphon.tape import faults
 from antiphon.tape.model import NO_SCOPE
+from antiphon.tape.refusal import BadFault
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -28,12 +30,34 @@ _PROVIDER_DATA = (b"x-ogx-provider-data", b"x-llamastack-provider-data")
 _TEST_ID = "__test_id"
 _PREFIX = b"/s/"
 
+_FAULT = faults.HEADER.encode()
+
 _current: ContextVar[str] = ContextVar("antiphon_tape_scope", default=NO_SCOPE)
+_fault: ContextVar[str] = ContextVar("antiphon_tape_fault", default="")
 
 
 def current() -> str:
     """The scope of this context."""
     return _current.get()
+
+
+def fault() -> str:
+    """The fault that was asked for, for the calls from within this context; empty for none."""
+    return _fault.get()
+
+
+@contextlib.contextmanager
+def asking(text: str) -> Iterator[None]:
+    """Calls from within this context meet this fault. Raises ``BadFault`` where it cannot be understood."""
+    try:
+        faults.parse_header(text)
+    except faults.FaultError as wrong:
+        raise BadFault(wrong) from wrong
+    token = _fault.set(text)
+    try:
+        yield
+    finally:
+        _fault.reset(token)
 
 
 @contextlib.contextmanager
@@ -78,7 +102,10 @@ def _test_id(value: bytes) -> str:
 
 
 class ScopeMiddleware:
-    """ASGI: takes the scope from the path or the headers of each request, and hands on the request without it."""
+    """ASGI: takes the scope from the path or the headers of each request, and hands on the request without it.
+
+    A fault that is asked for is kept for the calls of the request; a wrong one is refused with status 400.
+    """
 
     def __init__(self, app: ASGIApp, within: Within = scope) -> None:
         """``within`` is ``Tape.within`` where ids and clock are to be frozen too."""
@@ -94,8 +121,21 @@ class ScopeMiddleware:
         if rest is not raw_path:
             scope_ = {**scope_, "raw_path": rest, "path": unquote(rest.decode("latin-1"))}
         name = name or from_headers(scope_["headers"])
-        if not name:
+        fault_ = next((value for key, value in scope_["headers"] if key.lower() == _FAULT), b"").decode("latin-1")
+        with contextlib.ExitStack() as stack:
+            try:
+                if fault_:
+                    stack.enter_context(asking(fault_))
+            except BadFault as refusal:
+                await _refuse(refusal, send)
+                return
+            if name:
+                stack.enter_context(self._within(name))
             await self._app(scope_, receive, send)
-            return
-        with self._within(name):
-            await self._app(scope_, receive, send)
+
+
+async def _refuse(refusal: BadFault, send: Send) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in refusal.headers]
+    headers.append((b"content-length", str(len(refusal.body)).encode()))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": refusal.body})

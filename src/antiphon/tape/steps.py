@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from antiphon.tape.claims import Claim
 from antiphon.tape.faults import Filter
+from antiphon.tape.last import is_whole
 from antiphon.tape.model import End, Exchange, Headers, HttpResponse, Json, Response, ToolFailure, ToolResponse
 from antiphon.tape.secrets import response_headers
-from antiphon.tape.shelf import Claim
 
 #: Takes a response to be recorded, and calls back when it is written.
 Take: TypeAlias = Callable[[Response, Callable[[], None]], None]
@@ -110,6 +111,11 @@ class Recorder:
                 self._status, response_headers(self._headers), tuple(self._reads), end, error, tuple(gaps), summary
             )
         )
+
+    def left(self) -> None:
+        """The reader is gone. One that leaves behind the last event of a stream has had all of it."""
+        if not self._done:
+            self.end("complete" if is_whole(self._reads) else "closed")
 
     def result(self, value: Json) -> None:
         """What a tool gave back."""

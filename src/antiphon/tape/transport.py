@@ -25,7 +25,7 @@ _EVENT_STREAM = "text/event-stream"
 
 
 class Request(Protocol):
-    """What is sent."""
+    """What is sent: a msgspec struct with at least these fields."""
 
     @property
     def method(self) -> str: ...
@@ -68,6 +68,10 @@ class Sink(Protocol):
 Broken = Callable[[End, str], Exception]
 
 
+def _is_ours(header: str) -> bool:
+    return header[:11].lower() == "x-antiphon-"
+
+
 def boundary_of(url: str) -> Boundary:
     """The boundary of a call to a model's back end, by its path."""
     return "embeddings" if url.partition("?")[0].rstrip("/").endswith("/embeddings") else "inference"
@@ -77,7 +81,8 @@ class TapeTransport:
     """A transport with a tape on it.
 
     ``broken`` makes the failure of a reply that a recording, or a fault, ends badly; ``ending`` reads such a failure of
-    the transport's own: how the body ended, and in which words. ``provider`` names the other side of a URL.
+    the transport's own: how the body ended, and in which words. ``provider`` names the other side of a URL. What the
+    tape refuses is a reply with its status, or the exception that ``refused`` makes of it.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class TapeTransport:
         ending: Callable[[Exception], tuple[End, str] | None],
         provider: Callable[[str], str] = lambda url: "",
         boundary: Callable[[str], Boundary] = boundary_of,
+        refused: Callable[[Refusal], Exception] | None = None,
     ) -> None:
         self._inner = inner
         self._tape = tape
@@ -96,9 +102,10 @@ class TapeTransport:
         self._ending = ending
         self._provider = provider
         self._boundary = boundary
+        self._refused = refused
 
     async def send(self, request: Any) -> Any:
-        """The reply, from the tape or from the other side. A refusal of the tape is a reply with its status."""
+        """The reply, from the tape or from the other side."""
         url = request.url
         call = HttpCall(
             request.method, url, tuple(request.headers), request.body, self._boundary(url), self._provider(url)
@@ -108,6 +115,8 @@ class TapeTransport:
             if isinstance(step, Wait):
                 step = await step.step_async()
         except Refusal as refusal:
+            if self._refused is not None:
+                raise self._refused(refusal) from refusal
             return _Refused(refusal)
         if isinstance(step, Play):
             return Playback(step, self._tape, self._broken)
@@ -119,6 +128,9 @@ class TapeTransport:
 
     async def _live(self, request: Any, step: Live) -> Any:
         recorder = step.recorder
+        if any(_is_ours(name) for name, _ in request.headers):  # what is said to the tape stays here
+            kept = tuple(pair for pair in request.headers if not _is_ours(pair[0]))
+            request = msgspec.structs.replace(request, headers=kept)
         try:
             reply = await self._inner.send(request)
         except BaseException:
@@ -129,7 +141,7 @@ class TapeTransport:
             recorder.begin(reply.status, tuple(reply.headers))
             teed = _PushedTee if hasattr(reply, "push") else _Tee
             reply = teed(reply, recorder, self._ending)
-        return reply if step.filter is None else _Faulty(reply, step.filter, self._broken)
+        return reply if step.filter is None else _Faulty(reply, step.filter, self._broken, recorder)
 
 
 class _Refused:
@@ -183,33 +195,44 @@ def closed_early(response: HttpResponse, miss: RecordingMiss) -> bytes:
     return b"\n\ndata: " + miss.body + b"\n\n" if kind.startswith(_EVENT_STREAM) else miss.body
 
 
-async def filtered(reads: AsyncIterator[bytes], fault: FaultFilter, broken: Broken) -> Any:
-    """The reads with a fault in them."""
+async def filtered(
+    reads: AsyncIterator[bytes], fault: FaultFilter, broken: Broken, *, cut: Callable[[], None] = lambda: None
+) -> Any:
+    """The reads with a fault in them. ``cut`` is called when the fault ends them, and not the other side."""
+    source = aiter(reads)
+    failure: Exception | None = None
+    over = False
     try:
-        async for data in reads:
-            async for sent in _done(fault.feed(data), broken):
+        while not over:
+            try:
+                actions = fault.feed(await anext(source))
+            except StopAsyncIteration:
+                actions, over = fault.end("complete", ""), True
+            except Exception as raised:  # noqa: BLE001 - raised again, behind what the fault still holds
+                actions, over, failure = fault.end("error", ""), True, raised
+            async for sent in _done(actions, broken, cut, failure):
                 if sent is None:
                     return
                 yield sent
-        actions = fault.end("complete", "")
     finally:
         close = getattr(reads, "aclose", None)
         if close is not None:
             await close()
-    async for sent in _done(actions, broken):
-        if sent is None:
-            return
-        yield sent
 
 
-async def _done(actions: Sequence[Action], broken: Broken) -> Any:
-    """Does what a fault says; None ends the body."""
+async def _done(
+    actions: Sequence[Action], broken: Broken, cut: Callable[[], None], failure: Exception | None = None
+) -> Any:
+    """Does what a fault says; None ends the body. ``failure`` is how it ended by itself."""
     for action in actions:
         if isinstance(action, Send):
             yield action.data
         elif isinstance(action, Sleep):
             await asyncio.sleep(action.seconds)
         elif isinstance(action, Stop):
+            if failure is not None and action.end == "error":  # faults end a body otherwise
+                raise failure
+            cut()
             if action.end in ("reset", "error"):
                 raise broken(action.end, action.error)
             yield None
@@ -219,11 +242,13 @@ async def _done(actions: Sequence[Action], broken: Broken) -> Any:
 class _Faulty:
     """A live reply with a fault in it."""
 
-    def __init__(self, reply: Any, fault: FaultFilter, broken: Broken) -> None:
+    def __init__(self, reply: Any, fault: FaultFilter, broken: Broken, recorder: Recorder | None) -> None:
         self._reply = reply
         self.status = reply.status
         self.headers = reply.headers
-        self.reads = filtered(reply.reads, fault, broken)
+        # What a fault ended is not what the other side sends: it is no recording.
+        cut = recorder.abandon if recorder is not None else lambda: None
+        self.reads = filtered(reply.reads, fault, broken, cut=cut)
 
     async def aclose(self, *, complete: bool = False) -> None:
         """Ends the reply beneath."""
@@ -263,7 +288,10 @@ class _Tee:
 
     async def aclose(self, *, complete: bool = False) -> None:
         """Ends the exchange, and with it the recording: one that its reader leaves says so."""
-        self._recorder.end("complete" if complete else "closed")
+        if complete:
+            self._recorder.end()
+        else:
+            self._recorder.left()
         await self._reply.aclose(complete=complete)
 
     def _failed(self, failure: Exception) -> None:

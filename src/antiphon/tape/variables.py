@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from antiphon.tape.files import write_whole
 from antiphon.tape.model import Json
+from antiphon.tape.naming import VARIABLES, scope_directory
 from antiphon.tape.secrets import Redactor
-from antiphon.tape.shelf import VARIABLES, scope_directory, write_whole
 
 
 class Variables:

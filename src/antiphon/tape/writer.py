@@ -15,10 +15,11 @@ import msgspec
 from antiphon.tape import document, shape
 from antiphon.tape.counts import Count, Drift, Tally
 from antiphon.tape.model import Boundary, Exchange, HttpResponse, Request, Response
+from antiphon.tape.naming import scope_directory
 from antiphon.tape.plays import PlayLog
 from antiphon.tape.secrets import Finding, Redactor
 from antiphon.tape.settings import Timing
-from antiphon.tape.shelf import Entry, Shelf, scope_directory
+from antiphon.tape.shelf import Entry, Shelf
 
 _log = logging.getLogger("antiphon.tape")
 
@@ -29,7 +30,8 @@ _KEPT = 1000
 class Place(msgspec.Struct, frozen=True):
     """Where a live call goes on the tape. ``verify`` is the recording that it is compared with instead.
 
-    ``asked`` is the request with its secrets, which are looked for in the response too, and are never written.
+    ``asked`` is the request with its secrets, which are looked for in the response too, and are never written; nor is
+    ``url``, that of the live call.
     """
 
     asked: Request
@@ -38,6 +40,7 @@ class Place(msgspec.Struct, frozen=True):
     provider: str
     scope: str
     variant: int
+    url: str = ""
     verifying: bool = False
     verify: Entry | None = None
 

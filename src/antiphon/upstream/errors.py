@@ -69,7 +69,11 @@ class ContextLengthExceeded(UpstreamError):
         self.context_window = context_window
 
 
-def scrub(text: str, secrets: Iterable[str] = (), limit: int = 2000) -> str:
+#: Longest text of a refusal that is passed on: room for the report of a call that is not on the tape. Characters.
+MOST_TEXT = 8192
+
+
+def scrub(text: str, secrets: Iterable[str] = (), limit: int = MOST_TEXT) -> str:
     """The text without our key and without anything shaped like one, cut to ``limit`` characters."""
     for secret in secrets:
         if secret:

@@ -1,8 +1,7 @@
-"""A file at a URL that a client names (``input_file.file_url``), without lending the client our place in the network.
+"""A file or page at a URL that a client or a model names, without lending either our place in the network.
 
-A host is looked up once, every address it has is judged (``upstream/addresses``), and the connection goes to one of the
-addresses that were judged, so that a second answer of the name server changes nothing. Redirects are followed by hand,
-each target judged the same. Size and time are bounded, and so is the number of files on their way at once.
+Hosts are judged by ``upstream/egress``. Redirects are followed by hand, each target judged the same. Size and time are
+bounded, and so is the number of files on their way at once.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-import socket
-from collections.abc import Awaitable, Callable, Sequence
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Callable
+from urllib.parse import urljoin
 
 import msgspec
 
 from antiphon.errors import InvalidRequest
-from antiphon.upstream.addresses import objection
-from antiphon.upstream.door import ExchangeFailed, Headers, Reply, Request, Transport, header, read_all
+from antiphon.upstream.door import ExchangeFailed, Reply, Request, Transport, header, read_all
+from antiphon.upstream.egress import BadTarget, Egress, Resolve, Target, target
 
 MAX_BYTES = 32 * 1024 * 1024
 SECONDS = 30.0
@@ -26,26 +24,40 @@ MAX_REDIRECTS = 5
 
 _AT_ONCE = 16
 _CONNECT_SECONDS = 5.0
-#: Addresses of one host that are tried before it counts as unreachable.
-_TRIES = 3
-_HEADERS: Headers = (("Accept", "*/*"), ("User-Agent", "antiphon"))
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
-#: Parsers disagree about URLs that hold one of these.
-_ODD = re.compile(r"[\x00-\x20\x7f\\]")
+_CHARSET = re.compile(r"(?i);\s*charset\s*=\s*\"?([a-z0-9_.:-]{1,40})")
 
-#: The addresses of a host, for a port. Raises ``OSError`` where there are none.
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+#: Why a host is not to be asked; None when it may be.
+Refuse = Callable[[str], str | None]
 
 
-class _Target(msgspec.Struct, frozen=True):
-    """A URL taken apart and put together again, so that everybody after this reads it alike."""
+class NotFetched(Exception):
+    """Why not, in words that never hold more of the URL than its ``host`` (None where it has none): the rest may hold
+    a key."""
+
+    def __init__(self, host: str | None, reason: str) -> None:
+        super().__init__(reason)
+        self.host = host
+        self.reason = reason
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What was at a URL, and the URL at which it was after all redirects. ``charset`` as the server says it."""
 
     url: str
-    host: str
-    port: int
+    media_type: str
+    charset: str | None
+    content: bytes
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """How one file is to be got."""
+
+    accept: str
+    max_bytes: int
+    seconds: float
+    refuse: Refuse | None
 
 
 class Fetcher:
@@ -59,16 +71,17 @@ class Fetcher:
         max_bytes: int = MAX_BYTES,
         seconds: float = SECONDS,
         resolve: Resolve | None = None,
+        over: Callable[[Transport], Transport] | None = None,
     ) -> None:
         """``allow_private`` lets loopback and local networks be reached: for a server that only its own machine uses.
 
-        ``max_bytes`` of one file; ``seconds`` for all of it, redirects included.
+        ``max_bytes`` of one file; ``seconds`` for all of it, redirects included. ``over`` lays a transport over the
+        guarded one (a recorder): it is asked before any host is looked up.
         """
-        self._door = door
-        self._allow_private = allow_private
+        egress = Egress(door, allow_private=allow_private, resolve=resolve)
+        self._way: Transport = egress if over is None else over(egress)
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._resolve = _look_up if resolve is None else resolve
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def fetch(self, url: str) -> str:
@@ -76,111 +89,87 @@ class Fetcher:
 
         The error names the host and the reason; never the rest of the URL, which may hold a key.
         """
-        target = _target(url)
+        try:
+            got = await self.get(url)
+        except NotFetched as failure:
+            raise _invalid(failure) from None
+        return f"data:{got.media_type};base64,{base64.b64encode(got.content).decode()}"
+
+    async def get(
+        self,
+        url: str,
+        *,
+        accept: str = "*/*",
+        max_bytes: int | None = None,
+        seconds: float | None = None,
+        refuse: Refuse | None = None,
+    ) -> Fetched:
+        """The file itself. Raises ``NotFetched``. ``max_bytes`` and ``seconds`` narrow this fetcher's own.
+
+        ``refuse`` judges the host of the URL and of every redirect by name, before anybody is asked.
+        """
+        wanted = _Wanted(
+            accept,
+            self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes),
+            self._seconds if seconds is None else min(seconds, self._seconds),
+            refuse,
+        )
+        there = _target(url)
         async with self._slots:
             try:
-                async with asyncio.timeout(self._seconds):
-                    media_type, content = await self._follow(target)
+                async with asyncio.timeout(wanted.seconds):
+                    return await self._follow(there, wanted)
             except TimeoutError:
-                raise _failed(target.host, f"it took longer than {self._seconds:g} s") from None
-        return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+                raise NotFetched(there.host, f"it took longer than {wanted.seconds:g} s") from None
 
-    async def _follow(self, target: _Target) -> tuple[str, bytes]:
+    async def _follow(self, there: Target, wanted: _Wanted) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
-            reply = await self._ask(target)
+            reply = await self._ask(there, wanted)
             try:
                 elsewhere = header(reply.headers, "location") if reply.status in _REDIRECTS else None
                 if elsewhere is None:
-                    return await self._read(target, reply)
+                    return await self._read(there, reply, wanted.max_bytes)
             finally:
                 await reply.aclose()
-            target = _target(_joined(target, elsewhere))
-        raise _failed(target.host, f"it redirected more than {MAX_REDIRECTS} times")
+            there = _target(_joined(there, elsewhere))
+        raise NotFetched(there.host, f"it redirected more than {MAX_REDIRECTS} times")
 
-    async def _ask(self, target: _Target) -> Reply:
-        failure: ExchangeFailed | None = None
-        for address in (await self._addresses(target))[:_TRIES]:
-            request = Request(
-                "GET",
-                target.url,
-                _HEADERS,
-                b"",
-                _CONNECT_SECONDS,
-                self._seconds,
-                max_connections=_AT_ONCE,
-                address=address,
-            )
-            try:
-                return await self._door.send(request)
-            except ExchangeFailed as failed:
-                failure = failed
-                if failed.kind not in ("connect", "timeout"):
-                    break
-        raise _failed(
-            target.host, "no address was found" if failure is None else failure.message.rstrip(".")
-        ) from failure
-
-    async def _addresses(self, target: _Target) -> Sequence[str]:
-        """All addresses of the host. Raises when one of them is out of bounds: who mixes them is not to be trusted."""
+    async def _ask(self, there: Target, wanted: _Wanted) -> Reply:
+        wrong = wanted.refuse(there.host) if wanted.refuse is not None else None
+        if wrong is not None:
+            raise NotFetched(there.host, wrong)
+        headers = (("Accept", wanted.accept), ("User-Agent", "antiphon"))
+        request = Request("GET", there.url, headers, b"", _CONNECT_SECONDS, wanted.seconds, max_connections=_AT_ONCE)
         try:
-            addresses = await self._resolve(target.host, target.port)
-        except (OSError, UnicodeError):
-            raise _failed(target.host, "its name cannot be resolved") from None
-        for address in addresses:
-            wrong = objection(address, allow_private=self._allow_private)
-            if wrong is not None:
-                raise _failed(target.host, wrong)
-        return addresses
+            return await self._way.send(request)
+        except ExchangeFailed as failed:
+            raise NotFetched(there.host, failed.message.rstrip(".")) from failed
 
-    async def _read(self, target: _Target, reply: Reply) -> tuple[str, bytes]:
+    async def _read(self, there: Target, reply: Reply, max_bytes: int) -> Fetched:
         if reply.status != 200:
-            raise _failed(target.host, f"it answered {reply.status}")
+            raise NotFetched(there.host, f"it answered {reply.status}")
         length = header(reply.headers, "content-length")
-        if length is not None and length.isdecimal() and int(length) > self._max_bytes:
-            raise _failed(target.host, f"the file is longer than {self._max_bytes} bytes")
+        if length is not None and length.isdecimal() and int(length) > max_bytes:
+            raise NotFetched(there.host, f"the file is longer than {max_bytes} bytes")
         try:
-            content = await read_all(reply, self._max_bytes)
+            content = await read_all(reply, max_bytes)
         except ExchangeFailed as failure:
-            raise _failed(target.host, failure.message.rstrip(".")) from failure
-        return _media_type(reply), content
+            raise NotFetched(there.host, failure.message.rstrip(".")) from failure
+        return Fetched(there.url, _media_type(reply), _charset(reply), content)
 
 
-async def _look_up(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
-
-
-def _target(url: str) -> _Target:
-    if _ODD.search(url):
-        raise _failed(None, "it holds blanks, control characters or backslashes")
+def _target(url: str) -> Target:
     try:
-        parts = urlsplit(url)
-        host = (
-            (parts.hostname or "").encode("idna").decode() if not (parts.hostname or "").isascii() else parts.hostname
-        )
-        port = parts.port
-    except ValueError:
-        raise _failed(None, "it is not a URL") from None
-    if parts.scheme not in _PORTS:
-        raise _failed(None, "only http and https URLs are fetched")
-    if not host or not _HOST.fullmatch(host):
-        raise _failed(None, "it names no host")
-    if "@" in parts.netloc:
-        raise _failed(host, "a user name or password in it is not allowed")
-    place = f"[{host}]" if ":" in host else host
-    if port is not None:
-        place += f":{port}"
-    query = f"?{parts.query}" if parts.query else ""
-    return _Target(
-        f"{parts.scheme}://{place}{parts.path or '/'}{query}", host, _PORTS[parts.scheme] if port is None else port
-    )
+        return target(url)
+    except BadTarget as wrong:
+        raise NotFetched(wrong.host, wrong.reason) from None
 
 
-def _joined(target: _Target, elsewhere: str) -> str:
+def _joined(there: Target, elsewhere: str) -> str:
     try:
-        return urljoin(target.url, elsewhere)
+        return urljoin(there.url, elsewhere)
     except ValueError:
-        raise _failed(target.host, "it redirected to what is not a URL") from None
+        raise NotFetched(there.host, "it redirected to what is not a URL") from None
 
 
 def _media_type(reply: Reply) -> str:
@@ -188,6 +177,12 @@ def _media_type(reply: Reply) -> str:
     return stated if _MEDIA_TYPE.fullmatch(stated) else "application/octet-stream"
 
 
-def _failed(host: str | None, reason: str) -> InvalidRequest:
+def _charset(reply: Reply) -> str | None:
+    found = _CHARSET.search(header(reply.headers, "content-type") or "")
+    return found[1].lower() if found else None
+
+
+def _invalid(failure: NotFetched) -> InvalidRequest:
+    host = failure.host
     what = "The file URL cannot be used" if host is None else f"The file at '{host}' could not be fetched"
-    return InvalidRequest(f"{what}: {reason}.", param="input", code="invalid_file_url")
+    return InvalidRequest(f"{what}: {failure.reason}.", param="input", code="invalid_file_url")

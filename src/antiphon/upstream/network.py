@@ -272,7 +272,9 @@ class NetworkReply:
 
     def _broke(self, failure: BaseException) -> ExchangeFailed:
         self._cut()
-        return _failed(failure, self._request)
+        failed = _failed(failure, self._request)
+        failed.__cause__ = failure  # as after a "raise ... from"
+        return failed
 
     def pause(self) -> None:
         """Let the peer wait."""

@@ -31,9 +31,10 @@ REASONING_TEXT = Kind("response.reasoning_text", "text", "content_index")
 SUMMARY_TEXT = Kind("response.reasoning_summary_text", "text", "summary_index")
 FUNCTION_ARGUMENTS = Kind("response.function_call_arguments", "arguments", None)
 CUSTOM_INPUT = Kind("response.custom_tool_call_input", "input", None)
+MCP_ARGUMENTS = Kind("response.mcp_call_arguments", "arguments", None)
 
 #: By position: ``wire/segments`` stores the number. Append only.
-KINDS = (OUTPUT_TEXT, REFUSAL, REASONING_TEXT, SUMMARY_TEXT, FUNCTION_ARGUMENTS, CUSTOM_INPUT)
+KINDS = (OUTPUT_TEXT, REFUSAL, REASONING_TEXT, SUMMARY_TEXT, FUNCTION_ARGUMENTS, CUSTOM_INPUT, MCP_ARGUMENTS)
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -104,6 +105,26 @@ def item_added(output_index: int, item: Item) -> Event:
 def item_done(output_index: int, item: Item) -> Event:
     """An item is finished; clients that read nothing else get it whole from here."""
     return Event("response.output_item.done", {"output_index": output_index, "item": item})
+
+
+def item_step(step: str, output_index: int, item_id: str) -> Event:
+    """How far an item of ours is: ``mcp_call.in_progress``, ``web_search_call.searching`` and their like."""
+    return Event(f"response.{step}", {"output_index": output_index, "item_id": item_id})
+
+
+def moved(event: AnyEvent, by: int) -> AnyEvent:
+    """The same event, of an item ``by`` places later in the output."""
+    if isinstance(event, Delta):
+        channel = event.channel
+        there = msgspec.structs.replace(channel, output_index=channel.output_index + by)
+        return msgspec.structs.replace(event, channel=there)
+    return Event(event.type, {**event.payload, "output_index": event.payload["output_index"] + by})
+
+
+def annotation_added(channel: Channel, annotation_index: int, annotation: dict[str, Any]) -> Event:
+    """The text cites something."""
+    place = {**channel.place(), "annotation_index": annotation_index}
+    return Event(f"{channel.kind.stem}.annotation.added", {**place, "annotation": annotation})
 
 
 def part_added(channel: Channel, part: Part) -> Event:

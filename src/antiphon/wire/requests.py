@@ -44,6 +44,11 @@ class ReasoningOptions(msgspec.Struct):
     context: Literal["auto", "current_turn", "all_turns"] | None = None
     mode: str | None = None
 
+    @property
+    def wants_summary(self) -> bool:
+        """Reasoning comes back as a summary."""
+        return bool(self.summary or self.generate_summary)
+
 
 class TextOptions(msgspec.Struct):
     """What the answer should look like."""

@@ -17,12 +17,13 @@ from antiphon.wire.reading import convert, describe, join
 
 
 class FunctionTool(msgspec.Struct, kw_only=True):
-    """A function the client runs. ``parameters`` is a JSON schema."""
+    """A function the client runs. ``parameters`` is a JSON schema. ``defer_loading``: shown once a search found it."""
 
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+    defer_loading: bool | None = None
 
 
 class Grammar(msgspec.Struct, kw_only=True):
@@ -39,6 +40,7 @@ class CustomTool(msgspec.Struct, kw_only=True):
     name: str
     description: str | None = None
     format: Grammar | None = None
+    defer_loading: bool | None = None
 
 
 class NamespaceTool(msgspec.Struct, kw_only=True):
@@ -47,6 +49,7 @@ class NamespaceTool(msgspec.Struct, kw_only=True):
     name: str
     tools: list[dict[str, Any]]
     description: str | None = None
+    defer_loading: bool | None = None
 
 
 class HostedTool(msgspec.Struct, kw_only=True):

@@ -160,6 +160,12 @@ def test_results_that_differ_differ(one: Any, other: Any) -> None:
     assert chat(result(one)) != chat(result(other))
 
 
+@pytest.mark.parametrize("drawn", ["ord_deadbeef", "ord_19858345", "ord_00000000", "ord_12345e67"])
+def test_odd_draws_are_ids_all_the_same(drawn: str) -> None:
+    """Hex digits drawn at random may be letters alone, or figures that no calendar knows."""
+    assert chat(result({"order_id": drawn})) == chat(result({"order_id": "ord_9f3a2b1c"}))
+
+
 def test_linkage_counts() -> None:
     """Two results that change places make another request; other call ids do not, in texts neither."""
     one, two = "call_Sf7aaaaaaaaaaaa1", "call_Qx9bbbbbbbbbbbb2"

@@ -24,6 +24,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._open: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.reached = threading.Event()
 
     def open(self) -> None:
         """Let the answer go on."""
@@ -32,6 +33,7 @@ class Gate:
 
     async def passed(self) -> None:
         """For the server."""
+        self.reached.set()
         await asyncio.wrap_future(self._open)
 
 

@@ -138,10 +138,12 @@ def test_a_thousand_events_are_played_quickly(far: FarSide, on_tape: OnTape) -> 
     with on_tape("replay"):
         assert asyncio.run(ask())[0] == 1000
         played, bare = [], []
-        for _ in range(4):
+        for _ in range(12):  # the least of each counts, however busy the machine is meanwhile
             played.append(asyncio.run(ask())[1])
             bare.append(asyncio.run(ask(http_client=httpx2.AsyncClient(transport=memory)))[1])
-    assert min(played) < 1.5 * min(bare) + 0.03
+            if min(played) < 1.5 * min(bare) + 0.03:
+                return
+    pytest.fail(f"played in {min(played):.3f} s, and out of memory in {min(bare):.3f} s")
 
 
 class _InMemory(httpx2.AsyncByteStream):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import gzip
 import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import aiohttp
+import httpx2
 import pytest
 
 from antiphon.tape import document
+from antiphon.tape.clients import source as bodies
 from antiphon.tape.model import HttpResponse
 from tests.tape.clients.conftest import OnTape
 from tests.tape.clients.drivers import Driver, drivers
@@ -246,3 +254,53 @@ def test_a_recording_of_one_client_serves_another(client: Driver, far: FarSide, 
     with on_tape("replay"):
         heard = client.ask(far.url, ASK)
     assert (heard.reads, heard.failure) == ([event("one")], _RESET[client.name.partition("-")[0]])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("package", ["httpx2", "aiohttp"])
+async def test_who_gives_up_on_the_body_of_a_refusal_hangs_up(package: str, far: FarSide, on_tape: OnTape) -> None:
+    """It is read before it is handed over; a caller that is cancelled meanwhile leaves no connection open."""
+    never = Gate()
+    far.answers(Answer([b"{", never], status="503 No"))
+    with on_tape("record"):
+        async with httpx2.AsyncClient() if package == "httpx2" else aiohttp.ClientSession() as client:
+            call = asyncio.create_task(client.post(far.url, json=ASK))
+            assert await asyncio.to_thread(never.reached.wait, 5)
+            while not bodies.live():  # noqa: ASYNC110 - the call gives no sign of its own that it waits for the body
+                await asyncio.sleep(0.001)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert await asyncio.to_thread(far.gone.wait, 5), "the connection was kept"
+            assert bodies.live() == 0
+
+
+@pytest.mark.anyio
+async def test_a_body_that_is_not_coded_as_it_says_is_no_answer(far: FarSide, on_tape: OnTape) -> None:
+    """The library's own exception, while recording and on replay."""
+    far.answers(*2 * [Answer(headers={"content-encoding": "gzip"}, body=b"this is no gzip")])
+    for mode in ("record", "replay"):
+        with on_tape(mode):
+            with httpx2.Client() as client, pytest.raises(httpx2.DecodingError):
+                client.post(far.url, json=ASK)
+            async with httpx2.AsyncClient() as client:
+                with pytest.raises(httpx2.DecodingError):
+                    await client.post(far.url, json=ASK)
+    assert far.hits == 2
+
+
+def test_a_long_body_that_cannot_be_read_leaves_no_file(
+    far: FarSide, on_tape: OnTape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file into which it was read goes with the call."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def long() -> Iterator[bytes]:
+        yield b"x" * (9 * 1024 * 1024)
+        assert list(tmp_path.glob("antiphon-*")) != []
+        raise OSError("the disk is gone")
+
+    with on_tape("record"), httpx2.Client() as client, pytest.raises(OSError, match="disk"):
+        client.post(far.url, content=long())
+    gc.collect()
+    assert list(tmp_path.glob("antiphon-*")) == []

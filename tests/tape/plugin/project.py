@@ -62,9 +62,19 @@ class Project:
         path.write_text((ASK if asking else "") + textwrap.dedent(text), "utf-8")
 
     def run(
-        self, *options: str, fresh: bool = False, autoload: bool = False, path: str = "", plugins: str = "anyio"
+        self,
+        *options: str,
+        fresh: bool = False,
+        autoload: bool = False,
+        path: str = "",
+        plugins: str = "anyio",
+        directory: str = "",
     ) -> Run:
-        """pytest, in a process of its own; ``fresh``: one that has imported nothing."""
+        """pytest, in a process of its own; ``fresh``: one that has imported nothing.
+
+        ``autoload``: plugins are found by their entry points, those of ``path`` too, and are not named. ``directory``
+        is that in which it is started.
+        """
         env = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTEST_XDIST_WORKER")}
         env |= {"FAR": self.far.url, "PYTHONDONTWRITEBYTECODE": "1"}
         env |= {} if autoload else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -76,10 +86,12 @@ class Project:
         arguments = ["-q", "-W", "error", "-W", "ignore::pytest.PytestAssertRewriteWarning", *loaded, *options]
         if fresh or autoload:
             command = [sys.executable, "-m", "pytest", *arguments]
-            done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(
+                command, cwd=self.root / directory, env=env, capture_output=True, text=True, timeout=120
+            )
             return Run(done.returncode, done.stdout + done.stderr)
         output = self.root.parent / f"{self.root.name}.out"
-        process = _forks.Process(target=_forked, args=(arguments, str(self.root), env, str(output)))
+        process = _forks.Process(target=_forked, args=(arguments, str(self.root / directory), env, str(output)))
         process.start()
         process.join(120)
         assert process.exitcode is not None, "pytest hangs"

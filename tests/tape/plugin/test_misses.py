@@ -42,7 +42,7 @@ def test_a_swallowed_miss_fails_with_file_path_and_first_turn(project: Project) 
     assert "second" in run.text
     assert "2nd" in run.text
     assert "turn 2" in run.text
-    assert "pytest 'test_it.py::test_agent' --record-mode=rewrite" in run.text
+    assert "pytest test_it.py::test_agent --record-mode=rewrite" in run.text
     assert "2 misses" in run.line
 
 

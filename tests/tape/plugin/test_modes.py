@@ -20,7 +20,7 @@ def test_none_is_the_default_and_calls_nobody(project: Project) -> None:
     project.write("test_it.py", TWO)
     run = project.run()
     assert (run.outcomes, project.far.hits, project.tree.keys()) == ({"failed": 1}, 0, {"pytest.ini"})
-    assert "pytest 'test_it.py::test_two' --record-mode=rewrite" in run.text
+    assert "pytest test_it.py::test_two --record-mode=rewrite" in run.text
 
 
 @pytest.mark.parametrize("mode", ["once", "new_episodes", "record-if-missing", "all", "rewrite", "record"])
@@ -125,6 +125,43 @@ def test_a_failing_test_leaves_the_tree_as_it_was(project: Project) -> None:
     assert len(project.tree) == len(before) + 4
 
 
+VALUE = """
+import uuid
+
+@pytest.mark.recording
+def test_value(recording):
+    name = recording.var("name", lambda: str(uuid.uuid4()))
+    assert recording.var("name", lambda: "another") == name
+    ask(name)
+    assert OUTCOME
+"""
+
+
+def test_the_values_of_a_failing_test_are_forgotten_too(project: Project) -> None:
+    """No file is new and none is changed; those of a passing test are kept, and are one value in one run."""
+    for mode in ("new_episodes", "rewrite"):
+        project.write("test_it.py", VALUE.replace("OUTCOME", "False"))
+        before = project.tree
+        assert project.run(f"--record-mode={mode}").outcomes == {"failed": 1}
+        assert project.tree == before
+        project.write("test_it.py", VALUE.replace("OUTCOME", "True"))
+        assert project.run(f"--record-mode={mode}").outcomes == {"passed": 1}
+        assert project.run("--record-strict").outcomes == {"passed": 1}
+
+
+def test_a_secret_is_no_value(project: Project) -> None:
+    """It is refused where it is made, and is in no file."""
+    test = """
+    def test_it(recording):
+        recording.var("key", lambda: "sk-" + "proj-Zx81Kq20Lm93Vb47Nc56Qw" * 2)
+    """
+    project.write("test_it.py", test)
+    run = project.run("--record-mode=rewrite")
+    assert run.outcomes == {"failed": 1}
+    assert "looks like a secret" in run.text
+    assert len(project.tree) == 1
+
+
 def test_only_what_missed_is_recorded_again(project: Project) -> None:
     """The tests that missed last time record; the others replay, and are not asked for."""
     project.write("test_it.py", TWO + TWO.replace("test_two", "test_three"))
@@ -152,3 +189,28 @@ def test_a_budget_stops_before_the_next_call(project: Project) -> None:
     assert "[200, 200, 424, 424]" in run.text
     assert (project.far.hits, run.outcomes) == (2, {"failed": 1})
     assert "budget" in run.text
+
+
+def test_there_is_one_budget_however_tests_are_recorded(project: Project) -> None:
+    """Tests with other settings, and other workers, pay from the same."""
+    test = """
+    @pytest.mark.recording
+    @pytest.mark.parametrize("n", range(8))
+    def test_plain(n):
+        ask(f"plain {n}")
+
+    @pytest.mark.recording(volatile=["$.metadata"])
+    @pytest.mark.parametrize("n", range(8))
+    def test_volatile(n):
+        ask(f"volatile {n}")
+
+    @pytest.mark.recording(rewrite=lambda request: request)
+    def test_rewritten():
+        ask("rewritten")
+    """
+    project.write("test_it.py", test)
+    project.far.answers(*(Answer(body=completion(str(n), 6, 4)) for n in range(40)))
+    alone = project.run("--record-mode=rewrite", "--record-budget=40")
+    assert (alone.outcomes, project.far.hits) == ({"passed": 4, "failed": 13}, 4), alone.text
+    several = project.run("--record-mode=rewrite", "--record-budget=40", "-n", "2", plugins="anyio xdist.plugin")
+    assert (several.outcomes, project.far.hits) == ({"passed": 4, "failed": 13}, 8), several.text

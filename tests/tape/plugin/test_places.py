@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,100 @@ def test_scopes_are_the_test_its_parts_or_shared(project: Project) -> None:
     assert scopes == ["shared", test, f"{test}/a", f"{test}/a", f"{test}/b", f"{test}/b"]
     assert project.far.hits == 6
     assert project.run("--record-unused=fail").code == 0
+
+
+SHARED = """
+@pytest.mark.recording(scope="shared")
+def test_one():
+    ask("one")
+
+@pytest.mark.recording(scope="shared")
+def test_two():
+    ask("two")
+
+@pytest.mark.recording
+def test_parts(recording):
+    for part in PARTS:
+        with recording.scope(part):
+            ask(part)
+"""
+
+
+def test_a_test_takes_nothing_from_those_it_shares_a_scope_with(project: Project) -> None:
+    """Written anew, one test's recordings leave those of the other; nor does one call the other's unused."""
+    project.write("test_it.py", SHARED.replace("PARTS", "('first', 'second')"))
+    assert "4 recorded" in project.run("--record-mode=rewrite").line
+    replayed = project.run("--record-unused=fail")
+    assert replayed.code == 0, replayed.text
+    assert "4 hits, 0 recorded, 0 misses, 0 unused" in replayed.line
+
+
+def test_parts_of_a_test_are_its_own(project: Project) -> None:
+    """One that the test no longer has is unused, and goes when the test is written anew; ``once`` sees them too."""
+    project.write("test_it.py", SHARED.replace("PARTS", "('first', 'second')"))
+    project.run("--record-mode=rewrite")
+    assert project.run("--record-mode=once").code == 0
+    assert project.far.hits == 4
+    project.write("test_it.py", SHARED.replace("PARTS", "('first',)"))
+    unused = project.run()
+    assert "1 unused" in unused.line, unused.text
+    project.run("--record-mode=rewrite")
+    assert len([name for name in project.tree if name.endswith(".json")]) == 3
+    project.write("test_it.py", SHARED.replace("PARTS", "('first', 'third')"))
+    assert project.run("--record-mode=once").outcomes == {"passed": 2, "failed": 1}
+
+
+def test_a_checkout_that_may_not_be_written_to_is_played(project: Project) -> None:
+    """Nothing is staged where nothing is recorded."""
+    project.write("test_it.py", "def test_it(recording):\n    ask('a')\n")
+    project.run("--record-mode=rewrite")
+    private = project.root / "recordings/.tape"
+    shutil.rmtree(private)
+    private.write_text("this is no directory, so nothing can be put into it")
+    run = project.run()
+    assert run.outcomes == {"passed": 1}, run.text
+
+
+def test_tests_that_are_over_do_not_stay_in_memory(project: Project) -> None:
+    """What they asked is forgotten, and a matcher that is made anew for each test does not keep a tape for each."""
+    test = """
+    import gc
+
+    @pytest.fixture
+    def recording_config():
+        return {"rewrite": lambda request: request}
+
+    @pytest.mark.parametrize("n", range(6))
+    def test_it(n, recording):
+        ask(f"the words of test {n}")
+
+    def test_what_is_left():
+        from antiphon.tape.engine import Tape
+        from antiphon.tape.miss import Asked
+        gc.collect()
+        assert len([one for one in gc.get_objects() if isinstance(one, Tape)]) == 1
+        assert [one for one in gc.get_objects() if isinstance(one, Asked)] == []
+    """
+    project.write("test_it.py", test)
+    for mode in ("rewrite", "none"):
+        run = project.run(f"--record-mode={mode}")
+        assert run.outcomes == {"passed": 7}, run.text
+        assert "6 " + ("recorded" if mode == "rewrite" else "hits") in run.line
+
+
+def test_the_command_of_a_miss_can_be_typed_where_pytest_was_started(project: Project) -> None:
+    """The path is that from there, and names with spaces or quotes are quoted."""
+    test = """
+    @pytest.mark.recording
+    @pytest.mark.parametrize("name", ["it's"])
+    def test_it(name):
+        ask("a")
+    """
+    project.write("sub/test_it.py", test)
+    run = project.run("-c", "../pytest.ini", "--rootdir", "..", directory="sub")
+    (typed,) = {line.strip() for line in run.text.splitlines() if "--record-mode=rewrite" in line}
+    again = shlex.split(typed)
+    assert again == ["pytest", "test_it.py::test_it[it's]", "--record-mode=rewrite"], run.text
 
 
 VALUES = """
@@ -177,6 +273,10 @@ def test_words_that_mean_nothing_are_refused(project: Project) -> None:
     run = project.run()
     assert run.outcomes == {"error": 1}
     assert "recording knows no volatil" in run.text
+    for key in ("record_mode", "record_unused", "record_timing", "record_strict"):
+        wrong = project.run("-o", f"{key}=fial")
+        assert f"{key}: 'fial' is none of" in wrong.text
+        assert wrong.code == pytest.ExitCode.USAGE_ERROR
 
 
 def test_directories_of_the_recordings_hide_what_is_private(project: Project) -> None:

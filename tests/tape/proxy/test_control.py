@@ -192,8 +192,8 @@ async def test_a_token_opens_it_to_other_machines_and_shuts_it_to_the_rest(tmp_p
     far = ("10.0.0.7", 1)
     assert await call(app, client=far, authorization="Bearer open-sesame") == 200
     assert await call(app, client=far, x_antiphon_token="open-sesame") == 200
-    assert await call(app, client=far, authorization="Bearer wrong") == 401
-    assert await call(app) == 401
+    assert await call(app, client=far, authorization="Bearer wrong") == 403
+    assert await call(app) == 403
 
 
 @pytest.mark.anyio

@@ -15,8 +15,9 @@ import openai
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from antiphon.tape.last import LastEvent
 from antiphon.tape.outbound import Outbound, OutboundFailed
-from antiphon.tape.proxy.relay import LastEvent, Way
+from antiphon.tape.proxy.relay import Way
 from tests.tape.proxy.raw import RawUpstream
 from tests.tape.proxy.support import MESSAGES, proxy, stored, text_of
 from tests.upstreams import PATIENCE, Break, FakeBackend, Gate, delta, text

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from antiphon.tape import document
+from antiphon.tape.model import Exchange, HttpRequest, HttpResponse, TextBody
 from antiphon.tape.secrets import Redactor, restore, scan
 from tests.tape.secrets.planted import ENVIRON, HUNTER, OPENAI, SK, TOKENS
 
@@ -70,3 +72,39 @@ def test_restore() -> None:
     done = restore(data, {"A_KEY": "abc-123", "B_KEY": 'with "quotes"'})
     assert done == b'{"a": "abc-123 {{env:B_KEY}} {{env:C_KEY}} <secret:1> caf\xc3\xa9 \xff"}'
     assert restore(b"x", {"A_KEY": "y"}) == b"x"
+
+
+def _wrapped(secret: str) -> dict[str, tuple[bytes, str]]:
+    """Files of ours in which the secret stands, but in no one string: by place, with the section that holds it."""
+    words = "some words of no importance " * 8
+    pieces = [*(secret[at : at + 3] for at in range(0, len(secret), 3)), *(f" {word}" for word in words.split())]
+    events = [f'data: {{"d":"{piece}"}}\n\n'.encode() for piece in pieces]
+    stream = HttpResponse(200, (("content-type", "text/event-stream"),), tuple(events))
+    text = f"{words}so it was {secret} and {words}"
+    plain = HttpResponse(200, (("content-type", "text/plain"),), (text.encode(),))
+    asked = HttpRequest("POST", "/x", body=TextBody(text, "text/plain"))
+    fine = HttpResponse(200, (), (b"ok",))
+    get = HttpRequest("GET", "/x")
+    exchanges = {"stream": Exchange(get, stream), "text": Exchange(get, plain), "request": Exchange(asked, fine)}
+    sections = {"stream": "response", "text": "response", "request": "request"}
+    return {name: (document.dump(one)[0], sections[name]) for name, one in exchanges.items()}
+
+
+@pytest.mark.parametrize("place", ["request", "stream", "text"])
+@pytest.mark.parametrize("secret", [SK, TOKENS["aws"], OPENAI], ids=["sk", "aws", "value"])
+def test_what_a_file_of_ours_wraps_and_parts_is_looked_at_whole(secret: str, place: str, tmp_path: Path) -> None:
+    """A text over several lines, and the deltas of a stream, which stand parted by a sign."""
+    data, section = _wrapped(secret)[place]
+    found = REDACTOR.surviving(data)
+    assert found
+    assert all(secret not in str(each) for each in found)
+    lines = data.decode().splitlines()
+    assert found[0].line >= 1 + next(n for n, line in enumerate(lines) if f'"{section}":' in line)
+    (tmp_path / "one.json").write_bytes(data)
+    assert [Path(each.path).name for each in scan([tmp_path], environ=ENVIRON)] == ["one.json"] * len(found)
+
+
+def test_each_secret_is_told_once() -> None:
+    """One that shows in the file as it stands is not told again for what the file means."""
+    exchange = Exchange(HttpRequest("GET", "/x"), HttpResponse(200, (), (f"it is {SK}.".encode(),)))
+    assert [each.kind for each in REDACTOR.surviving(document.dump(exchange)[0])] == ["sk key"]

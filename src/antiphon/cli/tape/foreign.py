@@ -46,24 +46,27 @@ def import_llama_stack(directory: str, as_json: bool, source: Path) -> None:
 def export_llama_stack(directory: str, as_json: bool, dest: Path) -> None:
     """Write our recordings in Llama Stack's layout, with its hashes, below DEST.
 
-    Exits 1 when a recording has no form there.
+    Exits 1 when a recording has no form there; of a call that was repeated, only the first answer has one.
     """
     if dest.resolve() == Path(directory).resolve():
         fail("DEST is the directory of the recordings itself; name another")
     from antiphon.tape.llama_stack import Unexportable, export
 
-    written, failed = 0, {}
+    written: dict[str, bytes] = {}
+    failed = {}
     for recording in recordings(open_tape(directory)):
         try:
             path, data = export(recording.exchange)
         except Unexportable as why:
             failed[recording.path] = str(why)
             continue
+        if written.setdefault(path, data) != data:
+            failed[recording.path] = "a repeat: their form keeps one answer to a request, and the first was written"
+            continue
         file = dest / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-        written += 1
-    _report(written, failed, str(dest), as_json=as_json)
+    _report(len(written), failed, str(dest), as_json=as_json)
 
 
 def _readable(source: Path) -> tuple[list[Path], dict[str, str]]:

@@ -11,13 +11,14 @@ anything else begins, a call as soon as its arguments are a whole JSON object an
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from antiphon.errors import UpstreamError
 from antiphon.responses.turn.calls import continued
+from antiphon.responses.turn.cite import Annotation
 from antiphon.responses.turn.think import ThinkTags
 from antiphon.responses.turn.writers import (
     CallShape,
@@ -33,7 +34,7 @@ from antiphon.wire.events import OUTPUT_TEXT, REFUSAL, AnyEvent
 from antiphon.wire.items import Logprob
 from antiphon.wire.response import InputTokensDetails, OutputTokensDetails, Usage
 
-__all__ = ["CallShape", "Turn", "TurnOptions"]
+__all__ = ["CallShape", "Served", "Turn", "TurnOptions"]
 
 Voice = Literal["text", "reasoning", "refusal"]
 
@@ -48,8 +49,8 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the request and the back end say about reading this stream.
 
     ``first_index`` is the ``output_index`` of the first item, ``position`` the number of items before it in the chain.
-    ``shape_of`` tells what a call of this function name becomes on the wire. ``max_held`` is how many characters may
-    wait behind a call that does not end.
+    ``shape_of`` tells what a call of this function name becomes on the wire. ``sources`` are what the text may cite by
+    markers (``turn.cite``). ``max_held`` is how many characters may wait behind a call that does not end.
     """
 
     new_id: Callable[[str], str]
@@ -60,11 +61,21 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: bool = False
     summary: bool = False
     seal: Seal | None = None
+    sources: Mapping[str, Annotation] | None = None
     max_held: int = 64 * 1024 * 1024
 
 
+class Served(msgspec.Struct, frozen=True):
+    """A call that is ours to make: ``name`` as the model knows it, ``arguments`` as it wrote them."""
+
+    id: str
+    name: str
+    arguments: str
+
+
 class Turn:
-    """One model call's stream, read to events; ``finish``, ``usage`` and ``service_tier`` tell how it went.
+    """One model call's stream, read to events; ``finish``, ``usage`` and ``service_tier`` tell how it went, and
+    ``served`` which calls are ours to make.
 
     ``feed`` and ``flush`` may raise ``UpstreamError`` for calls that make no sense; ``flush(cut=True)`` never does, and
     ends the items well even then.
@@ -76,6 +87,7 @@ class Turn:
         self.service_tier: str | None = None
         self.calls = 0
         """Tool calls begun."""
+        self.served: list[Served] = []
         self._options = options
         self._think = ThinkTags(options.think_tags)
         self._logprobs: list[Logprob] | None = None
@@ -85,6 +97,7 @@ class Turn:
         """Characters that came behind an item that was still open."""
         self._queue: deque[Writer] = deque()
         self._out: list[AnyEvent] = []
+        self._placed = 0
         self._begun = 0
         self._spoke = False
         self._by_index: dict[int, list[CallWriter]] = {}
@@ -133,7 +146,7 @@ class Turn:
 
     def _growing_text(self) -> PartWriter | None:
         queue = self._queue
-        if len(queue) != 1 or not self._think.settled or self._options.logprobs:
+        if len(queue) != 1 or not self._think.settled or self._options.logprobs or self._options.sources:
             return None
         last = queue[0]
         part = last.part if type(last) is MessageWriter and not last.closed else None
@@ -193,7 +206,7 @@ class Turn:
             last.write(text)
         else:
             if not isinstance(last, MessageWriter):
-                last = MessageWriter(self._options.new_id("message"), self._next_index())
+                last = MessageWriter(self._options.new_id("message"), self._next_index(), self._options.sources)
                 self._spoke = True
                 self._begin(last)
             if voice == "text":
@@ -217,7 +230,7 @@ class Turn:
         call = continued(calls, piece)
         if call is None:
             call = self._begin_call()
-            if calls and calls[-1].again:
+            if calls and calls[-1].again and not function.name:
                 self._name(call, calls[-1].name)
             calls.append(call)
         if piece.id and call.given_id is None:
@@ -231,8 +244,8 @@ class Turn:
             self._held += len(arguments)
 
     def _begin_call(self) -> CallWriter:
-        index = self._next_index()
-        call = CallWriter(index, self._options.position + index - self._options.first_index, self._options.new_id)
+        self._settle()
+        call = CallWriter(self._take_index, self._options.position + self._begun, self._options.new_id)
         self.calls += 1
         self._begin(call)
         return call
@@ -245,10 +258,19 @@ class Turn:
     # -- the queue
 
     def _next_index(self) -> int:
-        self._begun += 1
-        return self._options.first_index + self._begun - 1
+        self._settle()
+        return self._take_index()
+
+    def _take_index(self) -> int:
+        self._placed += 1
+        return self._options.first_index + self._placed - 1
+
+    def _settle(self) -> None:
+        if self._queue and isinstance(call := self._queue[-1], CallWriter):
+            call.settle()
 
     def _begin(self, writer: Writer) -> None:
+        self._begun += 1
         if self._queue and not isinstance(self._queue[-1], CallWriter):
             self._queue[-1].close("completed")
         self._queue.append(writer)
@@ -265,6 +287,10 @@ class Turn:
             if not first.closed:
                 break
             queue.popleft()
+            if isinstance(first, CallWriter) and first.served and first.status == "completed":
+                assert first.name is not None
+                assert first.call_id is not None
+                self.served.append(Served(first.call_id, first.name, first.arguments))
 
     def _cut(self) -> None:
         """Only the last item may be incomplete: what stands behind it has not been seen by anybody, and is dropped."""

@@ -7,13 +7,14 @@ after the other. ``close`` ends an item with its full ``.done`` sequence.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from antiphon.errors import UpstreamError
 from antiphon.responses.turn.calls import Extent
+from antiphon.responses.turn.cite import Annotation, Citations
 from antiphon.responses.turn.freeform import FreeformInput
 from antiphon.wire import events
 from antiphon.wire.events import AnyEvent, Channel, Delta, Kind
@@ -40,10 +41,10 @@ NewId = Callable[[str], str]
 
 
 class CallShape(Protocol):
-    """Which wire item a call of an offered function becomes."""
+    """Which wire item a call of an offered function becomes; ``served`` ones are ours to make, and become none here."""
 
     @property
-    def kind(self) -> Literal["function_call", "custom_tool_call"]: ...
+    def kind(self) -> Literal["function_call", "custom_tool_call", "served"]: ...
     @property
     def name(self) -> str: ...
     @property
@@ -53,12 +54,13 @@ class CallShape(Protocol):
 class PartWriter:
     """One part of an item: its channel, and the text so far."""
 
-    __slots__ = ("channel", "logprobs", "pieces")
+    __slots__ = ("annotations", "channel", "logprobs", "pieces")
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.pieces: list[str] = []
         self.logprobs: list[Logprob] = []
+        self.annotations: list[dict[str, Any]] = []
 
     @property
     def text(self) -> str:
@@ -73,9 +75,15 @@ class PartWriter:
             self.logprobs.extend(logprobs)
         return Delta(self.channel, text, logprobs)
 
+    def annotate(self, annotation: dict[str, Any]) -> AnyEvent:
+        self.annotations.append(annotation)
+        return events.annotation_added(self.channel, len(self.annotations) - 1, annotation)
+
     def close(self, out: list[AnyEvent], *, interrupted: bool) -> Part:
         text = self.text
         part = _part(self.channel.kind, text, self.logprobs)
+        if self.annotations and isinstance(part, OutputText):
+            part = msgspec.structs.replace(part, annotations=self.annotations)
         out.append(self.channel.done(text, self.logprobs))
         out.append(events.part_done(self.channel, part, interrupted=interrupted))
         return part
@@ -84,10 +92,12 @@ class PartWriter:
 class MessageWriter:
     """An assistant message: parts of text and of refusal, one after the other."""
 
-    __slots__ = ("_content", "_id", "_index", "closed", "events", "part")
+    __slots__ = ("_citations", "_content", "_id", "_index", "_sources", "closed", "events", "part")
 
-    def __init__(self, item_id: str, output_index: int) -> None:
+    def __init__(self, item_id: str, output_index: int, sources: Mapping[str, Annotation] | None = None) -> None:
         self.closed = False
+        self._sources = sources
+        self._citations: Citations | None = None
         self.part: PartWriter | None = None
         """The part being written; the Turn writes text straight to it."""
         self._id = item_id
@@ -101,8 +111,20 @@ class MessageWriter:
             self._close_part()
             self.part = PartWriter(Channel(kind, self._id, self._index, len(self._content)))
             self.events.append(self.part.open())
-        if text:
+            self._citations = Citations(self._sources) if self._sources and kind is events.OUTPUT_TEXT else None
+        if self._citations is not None:
+            self._cite(self._citations.feed(text), logprobs)
+        elif text:
             self.events.append(self.part.write(text, logprobs))
+
+    def _cite(self, pieces: list[str | Annotation], logprobs: list[Logprob] | None = None) -> None:
+        assert self.part is not None
+        for piece in pieces:
+            if isinstance(piece, str):
+                self.events.append(self.part.write(piece, logprobs))
+                logprobs = None
+            else:
+                self.events.append(self.part.annotate(piece))
 
     def close(self, status: ItemStatus) -> None:
         self.closed = True
@@ -112,6 +134,8 @@ class MessageWriter:
 
     def _close_part(self, *, interrupted: bool = False) -> None:
         if self.part is not None:
+            if self._citations is not None:
+                self._cite(self._citations.flush())
             part = self.part.close(self.events, interrupted=interrupted)
             assert isinstance(part, OutputText | Refusal)
             self._content.append(part)
@@ -150,18 +174,19 @@ class ReasoningWriter:
 
 
 class CallWriter:
-    """A tool call the client is to make.
+    """A tool call: an item where the client is to make it, and silence where we are (``served``).
 
     It makes no event before it has a name and a call id. Where the back end gives no id, or one that another call of
-    this answer has already, the id is derived from the call itself, which is known only when it is closed.
+    this answer has already, the id is derived from the call itself, which is known only when it is closed. Its place
+    in the output is taken when it is known to be an item: at its name, or when another item begins.
     """
 
     __slots__ = (
         "_channel", "_extent", "_freeform", "_id", "_index", "_new_id", "_pieces", "_position", "_said", "_scanned",
-        "again", "call_id", "closed", "events", "given_id", "name", "shape",
+        "_take_index", "again", "call_id", "closed", "events", "given_id", "name", "shape", "status",
     )  # fmt: skip
 
-    def __init__(self, output_index: int, position: int, new_id: NewId) -> None:
+    def __init__(self, take_index: Callable[[], int], position: int, new_id: NewId) -> None:
         self.closed = False
         self.events: list[AnyEvent] = []
         self.given_id: str | None = None
@@ -173,7 +198,9 @@ class CallWriter:
         self.shape: CallShape | None = None
         self.again = False
         """The name came again after whole arguments."""
-        self._index = output_index
+        self.status: ItemStatus = "in_progress"
+        self._index: int | None = None
+        self._take_index = take_index
         self._position = position
         self._new_id = new_id
         self._id = ""
@@ -192,12 +219,32 @@ class CallWriter:
         self._scanned = len(self._pieces)
         return self._extent.whole
 
+    @property
+    def served(self) -> bool:
+        """Whether the call is ours to make."""
+        return self.shape is not None and self.shape.kind == "served"
+
+    @property
+    def arguments(self) -> str:
+        """All of them, so far."""
+        return "".join(self._pieces)
+
+    def settle(self) -> None:
+        """Another item begins: this one takes its place before it, if it is one, or cannot be told from one."""
+        if self._index is None and not self.served:
+            self._index = self._take_index()
+
     def write(self, piece: str) -> None:
         """More of the arguments, or nothing but a name or an id newly known."""
-        if self._channel is None:
+        if self.served and self._index is not None:
+            raise UpstreamError(
+                f"The model named the call of {self.name!r} only after it had gone on.",
+                code="upstream_invalid_response",
+            )
+        if self._channel is None and not self.closed:
             if piece:
                 self._pieces.append(piece)
-            if self.shape is not None and self.call_id is not None:
+            if self.shape is not None and self.call_id is not None and not self.served:
                 self._open(self.shape, self.call_id)
         elif not self.closed:
             if piece:
@@ -215,9 +262,14 @@ class CallWriter:
             raise UpstreamError("The model began a tool call without a name.", code="upstream_invalid_response")
         if self.call_id is None:
             self.call_id = _derived_call_id(self._position, self.shape.name, "".join(self._pieces))
+        self.status = status
+        if self.served:
+            self.closed = True
+            return
         if self._channel is None:
             self._open(self.shape, self.call_id)
         assert self._channel is not None
+        assert self._index is not None
         self.closed = True
         if self._freeform is not None:
             self._say(self._freeform.flush())
@@ -229,6 +281,8 @@ class CallWriter:
         self.events.append(events.item_done(self._index, self._item(self.shape, self.call_id, said, status)))
 
     def _open(self, shape: CallShape, call_id: str) -> None:
+        self.settle()
+        assert self._index is not None
         self._id = self._new_id(shape.kind)
         custom = shape.kind == "custom_tool_call"
         self._freeform = FreeformInput() if custom else None
@@ -262,8 +316,9 @@ Writer = MessageWriter | ReasoningWriter | CallWriter
 
 
 def _derived_call_id(position: int, name: str, arguments: str) -> str:
-    """Never random: it goes upstream again with the next request."""
-    return "call_" + hashlib.sha256(f"{position}\0{name}\0{arguments}".encode()).hexdigest()[:24]
+    """Never random: it goes upstream again with the next request. Space around the arguments may be that of the next
+    call, where a back end does not tell them apart."""
+    return "call_" + hashlib.sha256(f"{position}\0{name}\0{arguments.strip()}".encode()).hexdigest()[:24]
 
 
 def _part(kind: Kind, text: str, logprobs: list[Logprob]) -> Part:

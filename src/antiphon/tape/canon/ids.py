@@ -59,7 +59,7 @@ _WORD = re.compile(r"[0-9A-Za-z]{8,}")
 #: A field named like an id in JSON within a string, once or more often quoted.
 _FIELD = re.compile(r"""[iI][dD]s?\\*"\s*:\s*\\*"([0-9A-Za-z_.:-]{8,80})\\*\"""")
 _EXPONENT = re.compile(r"[0-9]+[eE][0-9]*")
-_DATE = re.compile(r"(?:19|20)[0-9]{6}")
+_DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _SHA1 = 40
 #: No id is shorter, but for those of calls.
 _SHORTEST = 6
@@ -252,7 +252,7 @@ def _is_mixed(run: str) -> bool:
 
 def _is_odd(run: str) -> bool:
     """Whether the value of a field named like an id looks drawn at random."""
-    digits = sum(map(str.isdigit, run))
     if _HEX.fullmatch(run):
-        return digits > 0 and not _DATE.fullmatch(run)
+        return not _DATE.fullmatch(run)
+    digits = sum(map(str.isdigit, run))
     return 10 <= len(run) <= 64 and digits >= 2 and len(run) - digits >= 2 and run.isascii() and run.isalnum()

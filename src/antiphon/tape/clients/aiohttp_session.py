@@ -94,7 +94,12 @@ class _Middleware:
             live.recorder.begin(response.status, plain(headers) if coded else headers)
         body = AsyncBody(Relayed(place, live), _failure, self._patience, _Chunks(response.content))
         if response.status >= 400 and "event-stream" not in response.headers.get("Content-Type", ""):
-            await body.read_ahead()
+            try:
+                await body.read_ahead()
+            except BaseException:
+                body.closed()  # nobody gets the response, so nobody else would
+                response.close()
+                raise
         response.content = Reader(body, response._timer)
         return response
 

@@ -107,6 +107,7 @@ class Spool:
         self._size = 0
         self._hash = hashlib.sha256()
         self._file: IO[bytes] | None = None
+        self._unread: Any = None
 
     def add(self, data: bytes) -> None:
         """The next part."""
@@ -117,8 +118,10 @@ class Spool:
             return
         self._parts.append(data)
         if self._size > _IN_MEMORY:
-            # Not deleted on close: it is read by its name afterwards, and goes with the object that ``keep`` names.
+            # Not deleted on close: it is read by its name afterwards, and goes with the owner that ``keep_with`` names;
+            # with the spool, when reading the body fails before that.
             self._file = tempfile.NamedTemporaryFile(prefix="antiphon-", delete=False)  # noqa: SIM115
+            self._unread = weakref.finalize(self, _delete, self._file)
             for part in self._parts:
                 self._hash.update(part)
                 self._file.write(part)
@@ -129,7 +132,13 @@ class Spool:
         if self._file is None:
             return b"".join(self._parts)
         self._file.close()
+        self._unread.detach()
         return BodyFile(self._file.name, self._size, self._hash.hexdigest())
+
+
+def _delete(file: IO[bytes]) -> None:
+    file.close()
+    Path(file.name).unlink(missing_ok=True)
 
 
 def keep_with(owner: object, body: bytes | BodyFile) -> None:

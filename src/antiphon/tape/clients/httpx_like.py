@@ -41,7 +41,7 @@ class _Family:
 
     def __init__(self, module: ModuleType) -> None:
         self.response: Callable[..., Response] = module.Response
-        self._transport_error: type[Exception] = module.TransportError
+        self._request_error: type[Exception] = module.RequestError
         self._module = module
         # Each family insists on its own base classes.
         sync_base, async_base = module.SyncByteStream, module.AsyncByteStream
@@ -54,7 +54,7 @@ class _Family:
         """The exception with which this family tells such an end."""
         name, message = words_of(error)
         found = getattr(self._module, name, None) if name else None
-        if not (isinstance(found, type) and issubclass(found, self._transport_error)):
+        if not (isinstance(found, type) and issubclass(found, self._request_error)):
             found = self._module.ReadTimeout if is_timeout(name) else self._module.ReadError
         made: Exception = found(message)
         return made
@@ -98,9 +98,13 @@ def _relay_sync(family: _Family, place: Place, live: Live, request: Request, res
     stream: Any = response.stream
     source = _relayed(place, live, response)
     body = SyncBody(source, family.failure, _patience(request), iter(stream))
+    relayed = response.stream = family.sync_stream(body, stream)
     if _is_refusal(response):
-        body.read_ahead()
-    response.stream = family.sync_stream(body, stream)
+        try:
+            body.read_ahead()
+        except BaseException:
+            relayed.close()  # nobody gets the response, so nobody else would
+            raise
     return response
 
 
@@ -138,9 +142,13 @@ async def _relay_async(family: _Family, place: Place, live: Live, request: Reque
     stream: Any = response.stream
     source = _relayed(place, live, response)
     body = AsyncBody(source, family.failure, _patience(request), aiter(stream))
+    relayed = response.stream = family.async_stream(body, stream)
     if _is_refusal(response):
-        await body.read_ahead()
-    response.stream = family.async_stream(body, stream)
+        try:
+            await body.read_ahead()
+        except BaseException:
+            await relayed.aclose()  # nobody gets the response, so nobody else would
+            raise
     return response
 
 

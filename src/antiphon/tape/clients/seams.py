@@ -31,7 +31,7 @@ class Installed:
         self._gate = gate
         self._lock = threading.RLock()
         self._undo: list[tuple[type, str, Any]] = []
-        self._done: set[int] = set()
+        self._done: list[ModuleType] = []
         self._finder = _Finder(self)
         sys.meta_path.insert(0, self._finder)
         for name in _FAMILIES:
@@ -42,9 +42,9 @@ class Installed:
     def patch(self, name: str, module: ModuleType) -> None:
         """Puts the tape under one library that has been loaded."""
         with self._lock:
-            if id(module) in self._done:  # one library can stand in for another under its name
+            if any(module is done for done in self._done):  # one library can stand in for another under its name
                 return
-            self._done.add(id(module))
+            self._done.append(module)
             room = importlib.import_module(_FAMILIES[name])
             for owner, attribute, replacement in room.patches(module, self._gate):
                 self._undo.append((owner, attribute, owner.__dict__[attribute]))

@@ -80,7 +80,7 @@ class Relayed:
         _open.add(self)
 
     def feed(self, data: bytes) -> Sequence[Action]:
-        """A read of the other side's."""
+        """A read of the other side's. Raises ``ValueError`` when it is not coded as it says."""
         return self._pass(self._decoder.feed(data) if self._decoder is not None else data)
 
     def end(self, failure: Exception | None = None) -> Sequence[Action]:
@@ -148,6 +148,11 @@ class _Open:
 _open = _Open()
 
 
+def live() -> int:
+    """How many live bodies are still coming."""
+    return len(_open.all())
+
+
 def hang_up(scopes: Container[str]) -> None:
     """Bodies of these scopes that nobody has read to their end, or closed: they are over."""
     for body in _open.all():
@@ -180,6 +185,12 @@ class Body:
         if isinstance(action, Sleep):
             return self._wait(action.seconds)
         return self._stop(action)
+
+    def _hear(self, source: Relayed, data: bytes) -> None:
+        try:
+            self._due.extend(source.feed(data))
+        except ValueError as why:
+            self._due.extend(source.end(self._failure("error", f"DecodingError: {why}")))
 
     def _wait(self, seconds: float) -> float:
         if self._patience is not None and seconds > self._patience:
@@ -253,7 +264,7 @@ class SyncBody(Body):
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is raised again when its turn comes
             self._due.extend(source.end(failure))
         else:
-            self._due.extend(source.feed(data))
+            self._hear(source, data)
             return len(data)
         return 0
 
@@ -307,7 +318,7 @@ class AsyncBody(Body):
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is raised again when its turn comes
             self._due.extend(source.end(failure))
         else:
-            self._due.extend(source.feed(data))
+            self._hear(source, data)
             return len(data)
         return 0
 

@@ -13,9 +13,14 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
-from antiphon.tape.llama_stack.requests import Unexportable, write
-from antiphon.tape.model import NO_SCOPE, Json, Request
+import msgspec
 
+from antiphon.tape.llama_stack.places import find
+from antiphon.tape.llama_stack.requests import Unexportable, write
+from antiphon.tape.model import NO_SCOPE, HttpRequest, Json, JsonBody, Request
+
+#: Bodies that hold no arguments.
+_NOTHING = (None, JsonBody({}))
 #: The paths whose hash leaves out the test. No path they ever ask for is among them but the first.
 _SHARED = frozenset({"/api/tags", "/v1/models", "/v1/openai/v1/models"})
 
@@ -36,8 +41,12 @@ def their_key(request: Request, test_id: str, *, provider: str = "", url: str = 
     """Their hash (64 hex digits) of ``request`` asked by the test ``test_id``, which may be ``NO_SCOPE``.
 
     ``url`` is that of the live call: the hosts of ``/v1/messages``, ``/interactions`` and reranking count. Without it
-    the usual host of ``provider`` stands in. Empty for a request that they could not have recorded.
+    the usual host of ``provider`` stands in. What their files call a POST of nothing is a GET, and is found in either
+    way. Empty for a request that they could not have recorded.
     """
+    if isinstance(request, HttpRequest) and request.method == "POST" and request.body in _NOTHING:
+        get = msgspec.structs.replace(request, method="GET", body=None)
+        request = get if find("GET", get.path).family != "http" else request
     try:
         theirs = write(request, provider=provider, url=url)
     except Unexportable:

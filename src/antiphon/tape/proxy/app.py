@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
-
 from antiphon.tape import scope as scopes
 from antiphon.tape.engine import Tape
 from antiphon.tape.outbound import Outgoing
@@ -23,7 +21,7 @@ from antiphon.tape.proxy.body import HungUp, read_body
 from antiphon.tape.proxy.control import PREFIX, control
 from antiphon.tape.proxy.relay import Answer, Broken, Way, ending, relay
 from antiphon.tape.scope import Receive, Scope, ScopeMiddleware, Send
-from antiphon.tape.transport import TapeTransport, Transport
+from antiphon.tape.transport import TapeTransport
 
 _log = logging.getLogger("antiphon.tape.proxy")
 
@@ -45,7 +43,7 @@ class Proxy:
         self._tape = tape
         self._upstreams = dict(upstreams)
         self._transport = way.transport
-        taped = TapeTransport(_Outside(way.transport), tape, broken=Broken, ending=ending, provider=self._name)
+        taped = TapeTransport(way.transport, tape, broken=Broken, ending=ending, provider=self._name)
         self._taped = Way(taped, way.failures)
         self._control = control(tape, token=token)
         self._scoped = ScopeMiddleware(self._dispatch, tape.within)
@@ -108,16 +106,3 @@ class Proxy:
         """The upstream of a URL: the one with the longest base of those it begins with."""
         bases = sorted(self._upstreams.items(), key=lambda one: -len(one[1]))
         return next((name for name, base in bases if url.startswith(base.rstrip("/"))), "")
-
-
-class _Outside:
-    """The transport beyond the tape: what clients say to the tape stays here."""
-
-    def __init__(self, inner: Transport) -> None:
-        self._inner = inner
-
-    async def send(self, request: Outgoing) -> Any:
-        return await self._inner.send(msgspec.structs.replace(request, headers=places.without_ours(request.headers)))
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()

@@ -68,17 +68,17 @@ class Asked(msgspec.Struct):
 Handler = Callable[[Asked], Json]
 
 
-def control(tape: Tape, *, token: str | None = None) -> ASGIApp:
+def control(tape: Tape, *, token: str | None = None, closed: str = "") -> ASGIApp:
     """The control endpoints of a tape, to be mounted at ``/_tape``.
 
-    Without a ``token`` they answer to loopback clients only; with one, to ``Authorization: Bearer TOKEN`` or
-    ``X-Antiphon-Token: TOKEN``.
+    Without a ``token`` they answer to loopback clients only, and to nobody where ``closed`` says why; with one, to
+    ``Authorization: Bearer TOKEN`` or ``X-Antiphon-Token: TOKEN``.
     """
     table = _Control(tape).table()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            _admit(scope, token)
+            _admit(scope, token, closed)
             handler = _route(scope, table)
             answer = Answer(200, _encode(handler(await _asked(scope, receive))))
         except Answer as refused:
@@ -121,13 +121,15 @@ class _Control:
         return self.mode(asked)
 
     def scopes(self, asked: Asked) -> Json:
+        self._tape.flush()  # so that what has been heard is counted
         return {"scopes": [{"scope": name, **_plain(count)} for name, count in sorted(self._tape.scopes.items())]}
 
     def start(self, asked: Asked) -> Json:
-        self._restart(asked.scope)
+        self._tape.start(asked.scope)
         return {"scope": asked.scope}
 
     def stop(self, asked: Asked) -> Json:
+        self._tape.flush()
         scope = asked.scope
         report = {
             "scope": scope,
@@ -135,19 +137,15 @@ class _Control:
             "unplayed": self._tape.unplayed(scope),
             "reports": [miss.report for miss in self._tape.misses if miss.scope == scope],
         }
-        self._restart(scope)
-        return report
-
-    def _restart(self, scope: str) -> None:
         self._tape.start(scope)
-        if self._tape.faults is not None:
-            self._tape.faults.reset(scope)
+        return report
 
     def misses(self, asked: Asked) -> Json:
         one = asked.query.get("scope", scopes.current() or None)
         return {"misses": [_plain(miss) for miss in self._tape.misses if one is None or miss.scope == one]}
 
     def stats(self, asked: Asked) -> Json:
+        self._tape.flush()
         one = asked.query.get("scope", scopes.current() or None)
         drifts = [drift for drift in self._tape.drifts if one is None or drift.scope == one]
         return {**_plain(self._tape.stats(one)), "drifts": _plain(drifts), "refused": self._tape.refused}
@@ -212,26 +210,29 @@ async def _asked(scope: Scope, receive: Receive) -> Asked:
 # -- who may
 
 
-def _admit(scope: Scope, token: str | None) -> None:
+def _admit(scope: Scope, token: str | None, closed: str) -> None:
     """Raises ``Answer`` for who may not."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     if token is not None:
-        bearer = headers.get(b"authorization", b"").partition(b" ")[2]
+        scheme, _, bearer = headers.get(b"authorization", b"").partition(b" ")
+        bearer = bearer if scheme.lower() == b"bearer" else b""
         if any(hmac.compare_digest(sent, token.encode()) for sent in (bearer, headers.get(b"x-antiphon-token", b""))):
             return
-        raise Answer.error(401, "invalid_token", "The control endpoints of this tape ask for its token.")
+        raise _forbidden("who sends its token: 'Authorization: Bearer TOKEN'")
+    if closed:
+        raise Answer.error(403, "not_allowed", closed)
     client = scope.get("client")
     near = client is None or _is_loopback(client[0])  # None: a Unix socket
     if not near or _FORWARDED & headers.keys():
-        raise _forbidden("this machine only")
+        raise _forbidden("this machine only, unless a token is set")
     # A page of the web may call us through the user's browser: it says so in Origin, or has a name of its own for us.
     host = _PORT.sub("", headers.get(b"host", b"localhost").decode("latin-1"))
     if b"origin" in headers or not _is_loopback(host):
-        raise _forbidden("programs, and not to web pages")
+        raise _forbidden("programs, and not to web pages, unless a token is set")
 
 
 def _forbidden(whom: str) -> Answer:
-    return Answer.error(403, "not_allowed", f"The control endpoints answer to {whom}, unless a token is set.")
+    return Answer.error(403, "not_allowed", f"The control endpoints of this tape answer to {whom}.")
 
 
 def _is_loopback(host: str) -> bool:

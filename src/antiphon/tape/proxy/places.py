@@ -32,8 +32,6 @@ _HOP = frozenset(
 _OF_REQUEST = frozenset({"host", "content-length", "expect", "accept-encoding"})
 #: Of a reply: its length may change, when a secret in it is replaced or it came compressed.
 _OF_REPLY = frozenset({"content-length"})
-#: For us, not for the upstream.
-_OURS = "x-antiphon-"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -82,11 +80,6 @@ def upstream_headers(headers: Iterable[tuple[str, str]]) -> Headers:
     drop = _HOP | _OF_REQUEST | _named(headers)
     kept = [(k, v) for k, v in headers if k.lower() not in drop]
     return (*kept, ("accept-encoding", "identity"))
-
-
-def without_ours(headers: Headers) -> Headers:
-    """Without the headers by which a client talks to the Tape."""
-    return tuple((k, v) for k, v in headers if not k.lower().startswith(_OURS))
 
 
 def client_headers(headers: Headers) -> Headers:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import re
 import socket
 import struct
 import termios
@@ -18,7 +17,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from antiphon.tape.faults import FaultError
+from antiphon.tape.last import LastEvent
 from antiphon.tape.model import End
 from antiphon.tape.outbound import Outgoing, was_reset
 from antiphon.tape.proxy.places import client_headers
@@ -32,12 +31,6 @@ _EXTENSION = "antiphon.connection"
 #: How long a broken connection may take to hand over what was written to it. Seconds.
 _FLUSH_SECONDS = 5.0
 _POLL_SECONDS = 0.002
-#: Events after which nothing follows in a stream: some clients hang up there, and have had all of it.
-_LAST = re.compile(
-    rb"^(?:data: ?\[DONE\]|event: ?(?:message_stop|response\.(?:completed|failed|incomplete)))\r?$", re.MULTILINE
-)
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
-_TAIL = 64
 _GATEWAY = {"timeout": 504, "refused": 400}
 
 
@@ -106,9 +99,6 @@ async def relay(scope: Scope, receive: Receive, send: Send, way: Way, request: O
 async def _relay(scope: Scope, send: Send, way: Way, request: Outgoing, name: str) -> None:
     try:
         reply = await way.transport.send(request)
-    except FaultError as wrong:
-        await Answer.error(400, "invalid_fault", str(wrong)).send(send)
-        return
     except way.failures as failure:
         kind, message = getattr(failure, "kind", "broken"), getattr(failure, "message", "")
         error = Answer.error(_GATEWAY.get(kind, 502), f"upstream_{kind}", f"The upstream '{name}' failed: {message}")
@@ -127,27 +117,6 @@ async def _relay(scope: Scope, send: Send, way: Way, request: Outgoing, name: st
         await _cut(scope, failure)
     finally:
         await reply.aclose(complete=end.here)
-
-
-class LastEvent:
-    """Looks out for the last event of a stream, in reads that may be cut anywhere."""
-
-    __slots__ = ("_begun", "_tail")
-
-    def __init__(self) -> None:
-        self._tail = b""
-        self._begun = False
-
-    def feed(self, data: bytes) -> None:
-        """One read."""
-        seen = self._tail + data
-        self._begun = self._begun or _LAST.search(seen) is not None
-        self._tail = seen[-_TAIL:]
-
-    @property
-    def here(self) -> bool:
-        """Whether the last event is whole."""
-        return self._begun and self._tail.endswith(_EVENT_ENDS)
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from antiphon.tape.pytest import aside, options
+from antiphon.tape.pytest import neighbours, options
 
 if TYPE_CHECKING:
     import datetime
@@ -19,58 +19,44 @@ if TYPE_CHECKING:
     from antiphon.tape.pytest.recording import Recording
     from antiphon.tape.pytest.session import Recordings
 
-_OTHER: pytest.StashKey[str] = pytest.StashKey()
-_SESSION: pytest.StashKey[Hooks] = pytest.StashKey()
-_NEEDS_BLOCK = "_antiphon_block_network"
-_found_other: str | None = None
+_HOOKS: pytest.StashKey[Hooks] = pytest.StashKey()
+#: The fixtures that do the work. The names for users may be other fixtures of theirs.
+_RECORDS = "_antiphon_recording"
+_BLOCKS = "_antiphon_block_network"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Options, unless another recorder has the same."""
-    global _found_other  # noqa: PLW0603 - there is no configuration yet to keep it in
+    """Options, but for those that another recorder brings: pytest knows an option once."""
     options.add_ini(parser)
-    _found_other = aside.owner(pluginmanager)
-    if _found_other is None:
-        try:
-            options.add_options(parser)
-        except ValueError as taken:
-            _found_other = f"another plugin ({taken})"
+    options.add_options(parser)
+    options.add_shared(parser, neighbours.options(pluginmanager))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> None:
+    """All plugins are loaded now: options that another was to bring and did not are ours after all."""
+    options.add_shared(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Markers; and the rest of the plugin, unless it steps aside."""
-    config.addinivalue_line("markers", options.MARKERS[0])
-    if _found_other is not None:
-        config.stash[_OTHER] = _found_other
-        return
-    config.addinivalue_line("markers", options.MARKERS[1])
-    if not config.pluginmanager.has_plugin("vcr"):
-        config.addinivalue_line("markers", options.VCR_MARKER)
+    """Markers, and the rest of the plugin."""
+    theirs = neighbours.mind_vcr(config.pluginmanager)
+    for marker in (*options.MARKERS, *(() if theirs else options.VCR_MARKERS)):
+        config.addinivalue_line("markers", marker)
     hooks = Hooks(config)
-    config.stash[_SESSION] = hooks
+    config.stash[_HOOKS] = hooks
     config.pluginmanager.register(hooks, "antiphon-recordings")
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """One line when the plugin steps aside."""
-    other = config.stash.get(_OTHER, None)
-    return aside.sentence(other) if other is not None else None
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that counts on recordings must not run without them."""
-    other = item.config.stash.get(_OTHER, None)
-    if other is not None and item.get_closest_marker("recording") is not None:
-        pytest.fail(aside.sentence(other), pytrace=False)
+@pytest.fixture(name=_RECORDS)
+def _recording(request: pytest.FixtureRequest) -> Iterator[Recording]:
+    yield from request.config.stash[_HOOKS].recordings().run(request)
 
 
 @pytest.fixture
-def recording(request: pytest.FixtureRequest) -> Iterator[Recording]:
+def recording(_antiphon_recording: Recording) -> Recording:
     """The recording of this test: its calls, misses, usage, variables and scopes."""
-    other = request.config.stash.get(_OTHER, None)
-    if other is not None:
-        pytest.fail(aside.sentence(other), pytrace=False)
-    yield from request.config.stash[_SESSION].recordings().run(request)
+    return _antiphon_recording
 
 
 @pytest.fixture
@@ -80,20 +66,20 @@ def recording_config() -> dict[str, Any]:
 
 
 @pytest.fixture
-def recording_clock(recording: Recording) -> datetime.datetime:
+def recording_clock(_antiphon_recording: Recording) -> datetime.datetime:
     """The time at which this test was recorded, in UTC: the same on every replay."""
     import datetime
 
     now = datetime.datetime.now(datetime.UTC)
-    return datetime.datetime.fromisoformat(recording.var("clock", lambda: now.isoformat(timespec="seconds")))
+    return datetime.datetime.fromisoformat(_antiphon_recording.var("clock", lambda: now.isoformat(timespec="seconds")))
 
 
-@pytest.fixture(name=_NEEDS_BLOCK)
-def block_network(request: pytest.FixtureRequest) -> Iterator[None]:
+@pytest.fixture(name=_BLOCKS)
+def _block_network(request: pytest.FixtureRequest) -> Iterator[None]:
     """No connections in a test that is not recorded."""
     from antiphon.tape.pytest import guard
 
-    chosen = request.config.stash[_SESSION].options
+    chosen = request.config.stash[_HOOKS].options
     marker = request.node.get_closest_marker("block_network")
     allowed = (marker.kwargs.get("allowed_hosts") if marker is not None else None) or chosen.allowed_hosts
     why = "the test is marked block_network" if marker is not None else "--block-network"
@@ -107,6 +93,8 @@ class Hooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.options = options.Options(config)
+        self._vcr_is_theirs = neighbours.mind_vcr(config.pluginmanager)
+        self._they_block = neighbours.block(config.pluginmanager)
         self._recordings: Recordings | None = None
         self._from_workers: list[dict[str, Any]] = []
         self._deselected = False
@@ -126,10 +114,10 @@ class Hooks:
             names = getattr(item, "fixturenames", None)
             if names is None:
                 continue
-            if "recording" in names or self._recorded(item):
-                wanted = "recording"
-            elif self.options.block_all or item.get_closest_marker("block_network") is not None:
-                wanted = _NEEDS_BLOCK
+            if _RECORDS in names or self._recorded(item):
+                wanted = _RECORDS
+            elif self._blocked(item):
+                wanted = _BLOCKS
             else:
                 continue
             rest = [name for name in names if name != wanted]
@@ -197,8 +185,11 @@ class Hooks:
     def _recorded(self, item: pytest.Item) -> bool:
         if self.options.all_tests or item.get_closest_marker("recording") is not None:
             return True
-        ours = not self._config.pluginmanager.has_plugin("vcr")  # pytest-vcr's own marker is not ours to act on
-        return ours and item.get_closest_marker("vcr") is not None
+        return not self._vcr_is_theirs and item.get_closest_marker("vcr") is not None
+
+    def _blocked(self, item: pytest.Item) -> bool:
+        wanted = self.options.block_all or item.get_closest_marker("block_network") is not None
+        return wanted and not self._they_block
 
 
 def _wider_than_function(item: pytest.Item, name: str) -> bool:

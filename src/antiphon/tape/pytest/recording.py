@@ -15,10 +15,13 @@ from antiphon.tape.clients.call import Outcome
 from antiphon.tape.counts import Drift
 from antiphon.tape.engine import Tape
 from antiphon.tape.miss import Miss
-from antiphon.tape.model import NO_SCOPE, Boundary, HttpCall, Json
+from antiphon.tape.model import BOUNDARIES, NO_SCOPE, Boundary, HttpCall, Json
 from antiphon.tape.pytest.options import Doing
+from antiphon.tape.pytest.values import Values
 from antiphon.tape.pytest.wishes import Wishes
 from antiphon.tape.refusal import RecordingMiss, Refusal
+
+_RECORDING = ("record", "record-if-missing")
 
 
 class Called(msgspec.Struct, frozen=True):
@@ -47,6 +50,8 @@ class Recording:
         self.name = wishes.scope
         #: Calls that must be played and are not on the tape. To forgive one, take it out of the list.
         self.misses: list[Miss] = [] if tape is None else tape.misses
+        self._values = Values(tape) if tape is not None else None
+        self._records = tape is not None and any(tape.mode_of(one) in _RECORDING for one in BOUNDARIES)
         if tape is not None:
             for one in (tape.misses, tape.drifts, tape.refused):
                 one.clear()
@@ -67,7 +72,7 @@ class Recording:
 
     def var(self, name: str, factory: Callable[[], Json]) -> Any:
         """A value made once, when the test is recorded, and the same on every replay: an id, a name, a time."""
-        return factory() if self._tape is None else self._tape.var(name, factory, scope=self._current())
+        return factory() if self._values is None else self._values.get(self._current(), name, factory)
 
     @contextlib.contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -116,22 +121,33 @@ class Recording:
         return Place(self._tape, self._current(), self._note)
 
     def unplayed(self) -> list[str]:
-        """Recordings of its scopes that it did not need."""
-        if self._tape is None:
-            return []
-        return [path for scope in self._entered if scope != NO_SCOPE for path in self._tape.unplayed(scope)]
+        """Recordings that are this test's alone, and that it did not need."""
+        tape = self._tape
+        return [path for scope in self._own_scopes() for path in tape.unplayed(scope)] if tape is not None else []
 
     def settle(self, *, keep: bool) -> int:
         """What it recorded takes its place, or is forgotten; how many exchanges were kept."""
-        if self._tape is None:
+        tape = self._tape
+        if tape is None:
             return 0
+        own = self._own_scopes() if self.mode == "rewrite" and keep else []
         kept = 0
-        for scope in self._entered:
+        for scope in dict.fromkeys((*self._entered, *own)):
             if keep:
-                kept += self._tape.keep(scope, prune=self.mode == "rewrite" and scope != NO_SCOPE)
+                kept += tape.keep(scope, prune=scope in own)
             else:
-                self._tape.discard(scope)
+                tape.discard(scope)
+            tape.start(scope)  # a suite has many tests, and what they asked would stay in memory
+        if keep and self._values is not None:
+            self._values.keep()
         return kept
+
+    def _own_scopes(self) -> list[str]:
+        """The scopes that no other test has, in this run or in those that recorded."""
+        if self._tape is None:
+            return []
+        recorded = (entry.scope for entry in self._tape.shelf.unordered())
+        return [scope for scope in dict.fromkeys((*self._entered, *recorded)) if self._wishes.owns(scope)]
 
     def _current(self) -> str:
         scope = scopes.current() or self.name
@@ -143,7 +159,8 @@ class Recording:
             if self._tape is None or scope in self._entered:
                 return
             self._tape.start(scope)
-            self._tape.stage(scope)
+            if self._records:  # a checkout that nobody may write to is played all the same
+                self._tape.stage(scope)
             self._entered.append(scope)
 
     def _note(self, call: HttpCall, outcome: Outcome, refusal: Refusal | None) -> None:

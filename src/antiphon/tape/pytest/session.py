@@ -1,10 +1,11 @@
-"""The recordings of a test session: the tapes in use, the test that runs, and what is known when all have run."""
+"""The recordings of a test session: the test that runs, and what is known when all have run."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,24 @@ import msgspec
 import pytest
 
 from antiphon.tape import clients
-from antiphon.tape import faults as fault_files
 from antiphon.tape.clients import passing
-from antiphon.tape.counts import Count
 from antiphon.tape.engine import Tape
-from antiphon.tape.faults import Faults
+from antiphon.tape.model import Mode
 from antiphon.tape.pytest import guard, wishes
 from antiphon.tape.pytest.options import Options, mode_of
 from antiphon.tape.pytest.recording import Recording
 from antiphon.tape.pytest.summary import MISSED, Totals
+from antiphon.tape.pytest.tapes import Tapes
 from antiphon.tape.pytest.wishes import Wishes, scope_of
 
 
 class Recordings:
-    """All tapes of this process, and the one test that runs."""
+    """Of this process. One test runs at a time."""
 
     def __init__(self, config: pytest.Config, options: Options) -> None:
         self._config = config
         self._options = options
-        self._tapes: dict[bytes, Tape] = {}
-        self._faulty: list[Tape] = []
+        self._tapes = Tapes(_share(options.budget, config))
         self._running: tuple[pytest.Item, Recording] | None = None
         self._passed = True
         self._totals = Totals()
@@ -98,10 +97,7 @@ class Recordings:
 
     def finish(self, items: Sequence[pytest.Item] | None) -> dict[str, Any]:
         """Closes the tapes. ``items`` are the tests of a whole run; None when only some were chosen."""
-        total = Count()
-        for tape in (*self._tapes.values(), *self._faulty):
-            total.add(tape.stats())
-            tape.close()
+        total = self._tapes.close()
         total.recorded = self._totals.kept
         if items is not None and _first_process(self._config):
             self._totals.orphans = self._orphans(items)
@@ -116,11 +112,11 @@ class Recordings:
         for item in items:
             scopes.setdefault(Path(item.path).parent, set()).add(scope_of(item.nodeid))
         found: set[str] = set()
-        for tape in self._tapes.values():
-            directory = tape.shelf.directory
+        for shelf in self._tapes.shelves():
+            directory = shelf.directory
             known = scopes.get(directory.parent, set())
             modules = {scope.partition("::")[0] for scope in known}
-            for entry in tape.shelf.entries():
+            for entry in shelf.entries():
                 module, colons, _ = entry.scope.partition("::")
                 there = module not in modules and (directory.parent / module).exists()
                 if colons and not there and not _belongs(entry.scope, known):
@@ -130,23 +126,15 @@ class Recordings:
     # -- parts
 
     def _begin(self, directory: Path, wanted: Wishes) -> Recording:
-        mode = mode_of(wanted.what, recorded_before=False)
-        tape = self._tape(directory, wanted, mode_of(wanted.what, recorded_before=True) if mode != "record" else mode)
-        if wanted.what == "once" and not tape.shelf.in_scope(wanted.scope):
-            tape = self._tape(directory, wanted, mode)
-        return Recording(tape, wanted)
+        fault = wanted.fault if wanted.fault is not None else self._options.fault_file
 
-    def _tape(self, directory: Path, wanted: Wishes, mode: Any) -> Tape:
-        settings = wanted.settings(str(directory), mode, self._options)
-        given = wanted.fault if wanted.fault is not None else self._options.fault_file
-        if given is not None:
-            tape = Tape(settings, environ=os.environ, rewrite=wanted.rewrite, faults=_faults(given))
-            self._faulty.append(tape)
-            return tape
-        key = msgspec.json.encode([settings, id(wanted.rewrite)])
-        if key not in self._tapes:
-            self._tapes[key] = Tape(settings, environ=os.environ, rewrite=wanted.rewrite)
-        return self._tapes[key]
+        def take(mode: Mode) -> Tape:
+            return self._tapes.take(wanted.settings(str(directory), mode, self._options), wanted.rewrite, fault)
+
+        tape = take(mode_of(wanted.what, recorded_before=True))
+        if wanted.what == "once" and not _recorded(tape, wanted):
+            tape = take(mode_of(wanted.what, recorded_before=False))
+        return Recording(tape, wanted)
 
     @contextlib.contextmanager
     def _guarded(self, wanted: Wishes, *, replaying: bool) -> Iterator[None]:
@@ -179,10 +167,15 @@ class Recordings:
         if trouble:
             pytest.fail(trouble, pytrace=False)
 
+    def _name(self, item: pytest.Item) -> str:
+        """The name of a test for who stands where pytest was started."""
+        path, colons, inside = item.nodeid.partition("::")
+        return os.path.relpath(self._config.rootpath / path, self._config.invocation_params.dir) + colons + inside
+
     def _trouble(self, recording: Recording) -> str:
         """Why this test cannot pass; empty when it can."""
         assert self._running is not None
-        again = f"pytest '{self._running[0].nodeid}' --record-mode=rewrite"
+        again = f"pytest {shlex.quote(self._name(self._running[0]))} --record-mode=rewrite"
         parts = [_with_command(miss.report, miss.command, again) for miss in recording.misses[:3]]
         if len(recording.misses) > len(parts):
             parts.append(f"... and {len(recording.misses) - len(parts)} more calls without a recording.")
@@ -200,10 +193,8 @@ def _with_command(report: str, command: str, again: str) -> str:
     return re.sub(r"[\s\\]+".join(re.escape(word) for word in command.split()), lambda _: again, report)
 
 
-def _faults(given: Any) -> Faults:
-    if isinstance(given, str) and not given.lstrip().startswith(("{", "[")):
-        given = Path(given).read_text("utf-8")
-    return Faults(fault_files.parse(given))
+def _recorded(tape: Tape, wanted: Wishes) -> bool:
+    return any(entry.scope == wanted.scope or wanted.owns(entry.scope) for entry in tape.shelf.unordered())
 
 
 def _belongs(scope: str, known: set[str]) -> bool:
@@ -211,6 +202,12 @@ def _belongs(scope: str, known: set[str]) -> bool:
     if scope in known:
         return True
     return any(scope[:at] in known for at in range(len(scope)) if scope[at] == "/")
+
+
+def _share(budget: int | None, config: pytest.Config) -> int | None:
+    """What each worker of pytest-xdist may spend, so that together they stay within the budget."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    return None if budget is None else -(-budget // workers)
 
 
 def _first_process(config: pytest.Config) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from antiphon.tape.engine import Settings
 from antiphon.tape.model import BOUNDARIES, NO_SCOPE, Boundary, Mode
+from antiphon.tape.pytest import neighbours
 from antiphon.tape.pytest.options import KEYS, Doing, Options, doing
 
 _LOOPBACK = ("localhost", "127.0.0.1", "0.0.0.0", "::1")  # noqa: S104 - names to compare with
@@ -20,10 +21,11 @@ _OF_VCR = ("record_mode", "ignore_hosts", "ignore_localhost", "allowed_hosts")
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """One test's. ``ignore`` are patterns of hosts whose calls are not recorded."""
+    """One test's. ``own``: no other test has its scope. ``ignore``: patterns of hosts whose calls are not recorded."""
 
     what: Doing
     scope: str
+    own: bool
     modes: dict[Boundary, Mode]
     allowed_hosts: tuple[str, ...]
     ignore: tuple[str, ...]
@@ -32,14 +34,18 @@ class Wishes(msgspec.Struct, frozen=True):
     more: dict[str, Any]
     unused_words: tuple[str, ...] = ()
 
+    def owns(self, scope: str) -> bool:
+        """Whether this scope is the test's, or one inside it, and no other test's."""
+        return self.own and (scope == self.scope or scope.startswith(f"{self.scope}/"))
+
     def ignores(self, url: str) -> bool:
         """Whether calls to this URL are none of ours."""
         host = urlsplit(url).hostname or ""
         return any(re.match(pattern, host) for pattern in self.ignore)
 
     def settings(self, directory: str, mode: Mode, options: Options) -> Settings:
-        """The tape's settings."""
-        given = {"timing": options.timing, "strict": options.strict, "budget": options.budget, **self.more}
+        """The tape's settings, but for the budget, which all tapes share."""
+        given = {"timing": options.timing, "strict": options.strict, **self.more}
         return msgspec.convert({"directory": directory, "mode": mode, "modes": self.modes, **given}, Settings)
 
 
@@ -54,9 +60,11 @@ def of(request: pytest.FixtureRequest, options: Options, missed: frozenset[str])
         or told.get("allowed_hosts")
         or options.allowed_by_file
     )
+    scope = NO_SCOPE if told.get("scope", "") is None else told.get("scope") or scope_of(node.nodeid)
     return Wishes(
         what=_what(node.nodeid, options, told, missed),
-        scope=NO_SCOPE if told.get("scope", "") is None else told.get("scope") or scope_of(node.nodeid),
+        scope=scope,
+        own=scope == scope_of(node.nodeid),
         modes=_modes(told.get("modes", {})),
         allowed_hosts=_strings(allowed),
         ignore=(*options.ignore_hosts, *_strings(told.get("ignore_hosts", ()))),
@@ -77,7 +85,7 @@ def _told(request: pytest.FixtureRequest) -> tuple[dict[str, Any], tuple[str, ..
     told: dict[str, Any] = dict(request.getfixturevalue("recording_config"))
     silent: list[str] = []
     node = request.node
-    if node.get_closest_marker("vcr") is not None:
+    if node.get_closest_marker("vcr") is not None and not neighbours.mind_vcr(request.config.pluginmanager):
         ours, silent = _of_vcr(request)
         told = {**ours, **told}
     for marker in reversed(list(node.iter_markers("recording"))):
@@ -101,6 +109,8 @@ def _of_vcr(request: pytest.FixtureRequest) -> tuple[dict[str, Any], list[str]]:
     for marker in reversed(list(request.node.iter_markers("vcr"))):
         said.update(marker.kwargs)
         said.update({"cassette names": marker.args} if marker.args else {})
+    if request.node.get_closest_marker("default_cassette") is not None:
+        said["cassette names"] = True
     ignore = [re.escape(host) + "$" for host in _strings(said.get("ignore_hosts", ()))]
     if said.get("ignore_localhost"):
         ignore += [re.escape(host) + "$" for host in _LOOPBACK]

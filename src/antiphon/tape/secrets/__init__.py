@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from antiphon.tape.marks import PLACEHOLDER
 from antiphon.tape.secrets.environment import Environment
 from antiphon.tape.secrets.files import Finding, scan_files
 from antiphon.tape.secrets.finder import Finder
 from antiphon.tape.secrets.headers import request_headers, response_headers
-from antiphon.tape.secrets.hits import PLACEHOLDER
 from antiphon.tape.secrets.redactor import Redactor
 from antiphon.tape.secrets.sieve import Sieve
 

@@ -121,13 +121,18 @@ def redacted(
 ) -> tuple[bytes, ...]:
     """The reads without secrets; the very same object where there are none."""
     data = b"".join(reads)
-    if not known and not sieve.perhaps(data) and not sieve.perhaps(_deltas(data)):
+    if not known and not perhaps(data, sieve):
         return reads
     body = Body(data.decode("utf-8", "surrogateescape"))
     found = body.found(finder, known)
     if not found:
         return reads
     return cut(reads, _in_bytes(body.text, _cuts(body.text, found, ledger)))
+
+
+def perhaps(data: bytes, sieve: Sieve) -> bool:
+    """Whether the body is worth a thorough search: for its bytes, or for what its events say together."""
+    return sieve.perhaps(data) or sieve.perhaps(_deltas(data))
 
 
 def _cuts(text: str, found: Sequence[Found], ledger: Ledger) -> list[Cut]:

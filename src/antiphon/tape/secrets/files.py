@@ -1,7 +1,7 @@
 """Secrets in files: in one about to be written, and in those that are there.
 
 A recording keeps the deltas of a stream as lists of strings, so a secret may lie across neighbours in a list, or across
-one column of a list of lists; both are joined and searched too.
+one column of a list of lists; both are joined and searched too, and so is what the whole recording stands for.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon.tape.model import Json
-from antiphon.tape.secrets.body import Body
+from antiphon.tape import document
+from antiphon.tape.model import HttpResponse, Json
+from antiphon.tape.secrets.body import Body, perhaps
 from antiphon.tape.secrets.finder import Finder
 from antiphon.tape.secrets.leaves import Label, walk
 from antiphon.tape.secrets.sieve import Sieve
@@ -38,7 +39,23 @@ class Finding(msgspec.Struct, frozen=True, order=True):
 
 
 def survivors(data: bytes, finder: Finder, sieve: Sieve, path: str = "") -> list[Finding]:
-    """Every secret in the bytes of a file, by its place."""
+    """Every secret in the bytes of a file, by its place; of a recording, also every one in what it stands for."""
+    found = _standing(data, finder, sieve, path)
+    told = {(one.kind, one.shown) for one in found}
+    for section, text in _meant(data):
+        if not perhaps(text, sieve):
+            continue
+        line = data.count(b"\n", 0, max(data.find(b'"%b":' % section), 0)) + 1
+        for _, hit in Body(text.decode("utf-8", "surrogateescape")).found(finder):
+            finding = Finding(path, line, hit.kind, masked(hit.value), hit.sure)
+            if (finding.kind, finding.shown) not in told:
+                told.add((finding.kind, finding.shown))
+                found.append(finding)
+    return sorted(found, key=lambda one: one.line)
+
+
+def _standing(data: bytes, finder: Finder, sieve: Sieve, path: str) -> list[Finding]:
+    """What shows in the file as it stands."""
     if not sieve.perhaps(data) and not sieve.perhaps(_joined(data)):
         return []
     text = data.decode("utf-8", "surrogateescape")
@@ -48,6 +65,22 @@ def survivors(data: bytes, finder: Finder, sieve: Sieve, path: str = "") -> list
             finding = Finding(path, text.count("\n", 0, spans[0][0]) + 1, hit.kind, masked(hit.value), hit.sure)
             seen.setdefault(spans[0][0], finding)
     return [seen[place] for place in sorted(seen)]
+
+
+def _meant(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The sections of a recording with what they stand for: texts are wrapped in a file, deltas parted by a sign."""
+    if not data.startswith(b'{\n "tape":'):
+        return
+    try:
+        yield b"request", msgspec.json.encode(document.head(data).request)
+        response = document.load(data, _beside).response
+        yield b"response", response.content if isinstance(response, HttpResponse) else msgspec.json.encode(response)
+    except (document.Unreadable, UnicodeEncodeError):
+        return  # no recording, or one whose body lies in a file of its own: that one is looked at by itself
+
+
+def _beside(ending: str) -> bytes:
+    raise FileNotFoundError(ending)
 
 
 def scan_files(paths: Sequence[str | Path], finder: Finder, sieve: Sieve) -> Iterator[Finding]:

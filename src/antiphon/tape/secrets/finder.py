@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from antiphon.tape.marks import PLACEHOLDER
 from antiphon.tape.secrets.environment import Environment, Literals
-from antiphon.tape.secrets.hits import PLACEHOLDER, Hit, settle, standing
+from antiphon.tape.secrets.hits import Hit, settle, standing
 from antiphon.tape.secrets.leaves import closed, decoded, leaves, offsets
 from antiphon.tape.secrets.names import secret_span
 from antiphon.tape.secrets.shapes import credentials, fields, shapes

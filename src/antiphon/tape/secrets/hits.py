@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-#: What stands where a secret stood. No character of it needs escaping in JSON, at any depth of nesting.
-PLACEHOLDER = re.compile(r"<secret:(\d{1,6})>|\{\{env:([A-Za-z_][A-Za-z0-9_]*)\}\}")
+from antiphon.tape.marks import PLACEHOLDER
 
 
 def words(text: str) -> frozenset[str]:

@@ -7,7 +7,8 @@ secret that has its number, so that both requests come out equal.
 
 from __future__ import annotations
 
-from antiphon.tape.secrets.hits import PLACEHOLDER, STANDING, Hit
+from antiphon.tape.marks import PLACEHOLDER
+from antiphon.tape.secrets.hits import STANDING, Hit
 
 
 class Ledger:

@@ -11,7 +11,8 @@ import re
 from enum import IntEnum
 from functools import lru_cache
 
-from antiphon.tape.secrets.hits import PLACEHOLDER, words
+from antiphon.tape.marks import PLACEHOLDER
+from antiphon.tape.secrets.hits import words
 
 
 class Strength(IntEnum):

@@ -11,7 +11,8 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from antiphon.tape.secrets.hits import PLACEHOLDER, Hit, words
+from antiphon.tape.marks import PLACEHOLDER
+from antiphon.tape.secrets.hits import Hit, words
 from antiphon.tape.secrets.names import keyish, secret_span
 
 # (kind, prefix, body). Bodies are as short as a key can be, not as long as they are today.

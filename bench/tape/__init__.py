@@ -1,0 +1,1 @@
+"""What the tape costs, beside vcrpy and pytest-recording: ``python -m bench.tape``."""

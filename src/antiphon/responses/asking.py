@@ -1,0 +1,148 @@
+"""One answer of the model: asked for, read, checked where its form must be, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from antiphon.errors import UpstreamError
+from antiphon.responses.composing import Prompt
+from antiphon.responses.journal import ResponseTooLarge
+from antiphon.responses.record import Record
+from antiphon.responses.schema import SchemaCheck, answer, with_complaint
+from antiphon.responses.turn import Turn, TurnOptions
+from antiphon.upstream.routing import Route
+from antiphon.upstream.stream import ChatStream
+from antiphon.wire.chat import ChatChunk, ChatRequest
+from antiphon.wire.events import AnyEvent, Delta
+from antiphon.wire.response import Usage
+
+#: How often a prompt that is too long is made shorter before the model's refusal stands.
+_SHORTENINGS = 3
+
+ClientHeaders = Sequence[tuple[str, str]]
+Emit = Callable[[Sequence[AnyEvent]], None]
+
+
+class Asking:
+    """The model's side of a run: ``usage`` and ``service_tier`` count all its answers so far.
+
+    ``waits``: whether the run waits for a reader that cannot take more. ``retries`` of an answer that ``check`` finds
+    wrong; ``max_bytes`` is what may be held back of it.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        headers: ClientHeaders,
+        record: Record,
+        *,
+        check: SchemaCheck | None,
+        retries: int,
+        max_bytes: int,
+        waits: bool,
+    ) -> None:
+        self.usage = Usage()
+        self.service_tier: str | None = None
+        self._route = route
+        self._headers = headers
+        self._record = record
+        self._check = check
+        self._retries = retries
+        self._max_bytes = max_bytes
+        self._waits = waits
+        self._turn: Turn | None = None
+
+    async def open(self, prompt: Prompt) -> tuple[ChatRequest, ChatStream]:
+        """The model's answer begins. A prompt that does not fit is made shorter, where the request allows it."""
+        upstream = self._route.upstream
+        for attempt in range(_SHORTENINGS + 1):
+            try:
+                return prompt.request, await upstream.stream(prompt.request, headers=self._headers)
+            except UpstreamError as refusal:
+                if refusal.code != "context_length_exceeded" or attempt == _SHORTENINGS:
+                    raise
+                shorter = prompt.shorter(upstream.context_window(self._route.model))
+                if shorter is None:
+                    raise
+                prompt = shorter
+        raise AssertionError("the last attempt returns or raises")
+
+    async def read(self, request: ChatRequest, stream: ChatStream, options: TurnOptions) -> Turn:
+        """The answer to its end, and the record of it. A format that must be checked is, before anything is told."""
+        record = self._record
+        first_item, first_event = len(record.response.output), len(record.journal.entries)
+        if self._check is None:
+            turn = await self._translate(stream, options, record.emit)
+        else:
+            turn = await self._checked(self._check, request, stream, options)
+        record.asked(request, first_item=first_item, first_event=first_event)
+        return turn
+
+    def close(self) -> list[AnyEvent]:
+        """What was open when the stream broke is closed as incomplete by these events."""
+        turn, self._turn = self._turn, None
+        if turn is None or self._check is not None:
+            return []
+        closing = turn.flush(cut=True)
+        self._count(turn)
+        return closing
+
+    async def _checked(
+        self, check: SchemaCheck, request: ChatRequest, stream: ChatStream, options: TurnOptions
+    ) -> Turn:
+        """The answer is held back until it fits; one that does not goes back with what is wrong with it."""
+        for attempt in range(self._retries + 1):
+            held: list[AnyEvent] = []
+            turn = await self._translate(stream, options, self._holding(held))
+            text = answer(held) if turn.finish in (None, "stop") and not turn.served else None
+            problem = None if text is None else check.problem(text)
+            if text is None or problem is None:
+                self._record.emit(held)
+                return turn
+            if attempt == self._retries:
+                self._record.emit(held)
+                raise UpstreamError(
+                    f"The model's answer does not fit the JSON format '{check.name}' after {attempt + 1} attempts: "
+                    f"{problem}.",
+                    code="invalid_structured_output",
+                )
+            request = with_complaint(request, text, problem)
+            stream = await self._route.upstream.stream(request, headers=self._headers)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _holding(self, held: list[AnyEvent]) -> Emit:
+        """Takes events in instead of telling them, as much as a response may hold."""
+        size, limit = 0, self._max_bytes
+
+        def hold(batch: Sequence[AnyEvent]) -> None:
+            nonlocal size
+            size += sum(len(event.text) for event in batch if type(event) is Delta)
+            if size > limit:
+                raise ResponseTooLarge(f"The answer grew over max_response_bytes ({limit} bytes) and was ended there.")
+            held.extend(batch)
+
+        return hold
+
+    async def _translate(self, stream: ChatStream, options: TurnOptions, emit: Emit) -> Turn:
+        """One upstream stream to events, as they come."""
+        turn = self._turn = Turn(options)
+        feed, journal, waits = turn.feed, self._record.journal, self._waits
+
+        def take(chunks: list[ChatChunk]) -> bool:
+            # The read that completes the answer leaves with what its end closes: one write instead of two.
+            emit([*feed(*chunks), *turn.flush()] if stream.complete else feed(*chunks))
+            return not (waits and journal.held)
+
+        try:
+            while not await stream.pump(take):
+                await journal.room()
+        finally:
+            await stream.aclose()
+        emit(turn.flush())  # nothing, if the end was seen above
+        self._turn = None
+        self._count(turn)
+        return turn
+
+    def _count(self, turn: Turn) -> None:
+        self.usage += turn.usage
+        self.service_tier = turn.service_tier or self.service_tier
