@@ -31,7 +31,7 @@ ENVIRON = {
 MCP: dict[str, Any] = {
     "type": "mcp",
     "server_label": "files",
-    "server_url": f"https://user:{TOOL}@mcp.example/sse?token={TOOL}",
+    "server_url": f"http://127.0.0.1:9/sse?token={TOOL}",
     "authorization": TOOL,
     "headers": {"X-Key": TOOL},
 }

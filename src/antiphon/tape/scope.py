@@ -76,7 +76,7 @@ def from_headers(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for raw_name, value in headers:
         name = raw_name.lower()
         if name == HEADER:
-            return value.decode("latin-1").strip()
+            return _text(value).strip()
         if name in _PROVIDER_DATA:
             found = found or _test_id(value)
     return found
@@ -90,6 +90,14 @@ def from_path(raw_path: bytes) -> tuple[str, bytes]:
     if not slash or not name:
         return NO_SCOPE, raw_path
     return unquote(name.decode("latin-1")), slash + rest
+
+
+def _text(value: bytes) -> str:
+    """A header as text: UTF-8, which most clients send, else the older standard's Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _test_id(value: bytes) -> str:

@@ -144,14 +144,21 @@ def sources_in(content: str) -> tuple[Source, ...]:
 
 
 def harmless(text: str) -> str:
-    """Text of the web without what a model, or we, could take for a marker; control characters go too."""
-    text = "".join(c for c in text if c.isprintable() or c in "\n\t")
+    """Text of the web without what a model, or we, could take for a marker. Odd blanks become blanks; other characters
+    that show nothing go."""
+    text = "".join(map(_shown, text.replace("\r\n", "\n")))
     return text.replace("<|", "< |").replace("|>", "| >").strip()
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in "\n\t":
+        return character
+    return " " if character.isspace() else ""
 
 
 def line(text: str) -> str:
     """The same on one line, of 300 characters at most."""
-    return harmless(" ".join(text.split()))[:300]
+    return " ".join(harmless(text).split())[:300].rstrip()
 
 
 # -- words of Llama Stack

@@ -11,12 +11,16 @@ import re
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from tests.tape.clients.far_side import FarSide
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["pytest", "openai", "httpx2", "aiohttp", "antiphon.tape.engine", "anyio.pytest_plugin"])
+
+#: Plugins that happen to be installed beside ours: some take seconds to load.
+_STRANGERS = sorted({one.name for one in entry_points(group="pytest11")} - {"antiphon", "recording", "cassetter"})
 
 #: What most tests of the project say.
 ASK = """
@@ -79,12 +83,13 @@ class Project:
         env |= {"FAR": self.far.url, "PYTHONDONTWRITEBYTECODE": "1"}
         env |= {} if autoload else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         env["PYTHONPATH"] = os.pathsep.join(part for part in (path, env.get("PYTHONPATH", "")) if part)
-        loaded = [part for name in plugins.split() for part in ("-p", name)]
-        if not autoload:
-            loaded += ["-p", "antiphon.tape.pytest.plugin"]
+        wanted = (
+            [f"no:{name}" for name in _STRANGERS] if autoload else [*plugins.split(), "antiphon.tape.pytest.plugin"]
+        )
+        loaded = [part for name in wanted for part in ("-p", name)]
         # The fork server has imported more than a pytest of its own would have.
         arguments = ["-q", "-W", "error", "-W", "ignore::pytest.PytestAssertRewriteWarning", *loaded, *options]
-        if fresh or autoload:
+        if fresh:
             command = [sys.executable, "-m", "pytest", *arguments]
             done = subprocess.run(
                 command, cwd=self.root / directory, env=env, capture_output=True, text=True, timeout=120

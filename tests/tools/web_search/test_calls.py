@@ -185,6 +185,12 @@ def test_only_our_markers_are_markers(rows: list[tuple[str, str, str, str]]) -> 
         assert sources_in(content) == sources
 
 
+def test_odd_blanks_keep_words_apart() -> None:
+    """What shows nothing goes, but never a blank between two words."""
+    assert prompts.harmless("a\xa0b\u3000c\u2028d\r\ne\x1b[1mf\u202eg\0") == "a b c d\ne[1mfg"
+    assert prompts.line(" a \x1b b\n\xa0c ") == "a b c"
+
+
 @given(st.lists(st.tuples(URLS, st.text("ab .", max_size=20)), min_size=1, max_size=4, unique_by=lambda row: row[0]))
 def test_markers_become_citations(rows: list[tuple[str, str]]) -> None:
     """A model that cites as it is told leaves no marker in the text, and each citation leads to its page."""
