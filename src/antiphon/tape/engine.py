@@ -318,7 +318,10 @@ class Tape:
         return Wait(claim, again) if mine is None else again(mine)
 
     def _recorder(self, place: Place, claim: Claim | None = None) -> Recorder:
-        spent, budget = self._tally.total.tokens_recorded, self.settings.budget
+        budget = self.settings.budget
+        if budget is not None:
+            self.flush()  # what an answer has cost is counted when it is written
+        spent = self._tally.total.tokens_recorded
         if budget is not None and spent >= budget:
             raise BudgetSpent(
                 f"Recording has cost {spent} tokens and its budget is {budget}. Raise the budget, or replay."
