@@ -57,6 +57,12 @@ class APIError(Exception):
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
+def first_of(failures: BaseExceptionGroup[APIError]) -> APIError:
+    """One of several that failed together: a client is told of one failure at a time."""
+    failure = failures.exceptions[0]
+    return first_of(failure) if isinstance(failure, BaseExceptionGroup) else failure
+
+
 class InvalidRequest(APIError):
     """The request itself is wrong."""
 

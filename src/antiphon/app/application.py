@@ -136,7 +136,8 @@ class App:
             )
             for kit in kits:
                 stack.push_async_callback(kit.aclose)
-            tools = tooling(config, [*kits, *self._kits], tape)
+            outside = self._taping.outside if self._taping is not None else None
+            tools = tooling(config, [*kits, *self._kits], outside)
             self._service = Service(config.responses, router, store, conversations, sealer, fetcher.fetch, tools)
             stack.push_async_callback(self._service.close)
             expiry = asyncio.create_task(_expire(store, config.storage.journal_retention_seconds))

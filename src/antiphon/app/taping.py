@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from antiphon.config import TapeConfig
 from antiphon.errors import UpstreamError
 from antiphon.tape.engine import Settings, Tape
 from antiphon.tape.faults import Faults, load
-from antiphon.tape.model import Boundary, End
+from antiphon.tape.model import Boundary, End, Json
 from antiphon.tape.outbound import was_reset
 from antiphon.tape.proxy import control
 from antiphon.tape.refusal import Refusal
@@ -72,6 +72,13 @@ class Taping:
     def over(self, way: Transport) -> Transport:
         """Another way out with the tape on it. What the tape refuses is an ``UpstreamError``."""
         return self._on(way, refused=_refused)
+
+    async def outside(self, provider: str, tool: str, arguments: Json, perform: Callable[[], Awaitable[Json]]) -> Json:
+        """A tool's call with the tape on it. What the tape refuses is an ``UpstreamError``, which ends the run."""
+        try:
+            return await self.tape.call(provider, tool, arguments, perform)
+        except Refusal as refusal:
+            raise _refused(refusal) from refusal
 
     def _on(self, way: Transport, **more: Any) -> Transport:
         return TapeTransport(

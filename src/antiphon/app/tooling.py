@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from antiphon.config import Config
-from antiphon.errors import UpstreamError
 from antiphon.responses.planning import Tooling
 from antiphon.tools.base import Json, Kit, Outside
 from antiphon.tools.mcp.kit import McpKit
@@ -16,12 +14,7 @@ from antiphon.tools.web_search.kit import WebSearchKit
 from antiphon.upstream.door import Transport
 from antiphon.upstream.fetch import Fetcher
 
-if TYPE_CHECKING:
-    from antiphon.tape.engine import Tape
-
 _log = logging.getLogger("antiphon")
-
-Perform = Callable[[], Awaitable[Json]]
 
 
 def own_kits(
@@ -35,31 +28,18 @@ def own_kits(
     ]
 
 
-def tooling(config: Config, kits: Sequence[Kit], tape: Tape | None) -> Tooling:
-    """These kits by the types that they serve, the last one for each; with a ``tape``, calls are recorded there."""
-    ready: dict[str, Kit] = {}
-    unready: dict[str, Kit] = {}
+def tooling(config: Config, kits: Sequence[Kit], outside: Outside | None) -> Tooling:
+    """These kits by the types that they serve, the last one for each. ``outside`` is the way of the calls where there
+    is something on it (a tape)."""
+    ready = {kind: kit for kit in kits if not kit.missing for kind in kit.types}
+    missing: dict[str, str] = {}
     for kit in kits:
-        missing = getattr(kit, "missing", "")
-        if missing:
-            _log.info("No %s: %s", min(kit.types, key=len), missing)
-        for kind in kit.types:
-            (unready if missing else ready)[kind] = kit
-    unready = {kind: kit for kind, kit in unready.items() if kind not in ready}
-    return Tooling(ready, unready, _plain if tape is None else _taped(tape), config.tools)
+        lacking = kit.types.difference(ready)
+        if kit.missing and lacking:
+            _log.info("No %s: %s", min(lacking, key=len), kit.missing)
+            missing.update(dict.fromkeys(lacking, kit.missing))
+    return Tooling(ready, missing, outside or _plain, config.tools)
 
 
-async def _plain(_provider: str, _tool: str, _arguments: Json, perform: Perform) -> Json:
+async def _plain(_provider: str, _tool: str, _arguments: Json, perform: Callable[[], Awaitable[Json]]) -> Json:
     return await perform()
-
-
-def _taped(tape: Tape) -> Outside:
-    from antiphon.tape.refusal import Refusal  # a server without a tape never loads it
-
-    async def outside(provider: str, tool: str, arguments: Json, perform: Perform) -> Json:
-        try:
-            return await tape.call(provider, tool, arguments, perform)
-        except Refusal as why:
-            raise UpstreamError(str(why), status=why.status, code=why.code) from why
-
-    return outside

@@ -16,8 +16,8 @@ from antiphon.wire.items import Item
 
 Emit = Callable[[Sequence[AnyEvent]], None]
 
-#: How an item ends whose type has no status ``failed``.
-_ENDS = {"tool_search_call": "incomplete", "tool_search_output": "incomplete", "mcp_approval_request": None}
+#: Types that have no status ``failed``.
+_INCOMPLETE = frozenset({"tool_search_call", "tool_search_output"})
 
 
 class Announcer:
@@ -79,5 +79,5 @@ class Announcer:
 def _failed(item: Item) -> Item:
     if not hasattr(item, "status"):
         return item
-    status: Any = _ENDS.get(str(item.__struct_config__.tag), "failed")
-    return item if status is None else msgspec.structs.replace(item, status=status)
+    status: Any = "incomplete" if item.__struct_config__.tag in _INCOMPLETE else "failed"
+    return msgspec.structs.replace(item, status=status)

@@ -67,7 +67,8 @@ _FIRST = Round()
 
 
 class Composer(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes the prompts of one response. ``before`` are the items of earlier ones, ``items`` the new input."""
+    """Makes the prompts of one response. ``before`` are the items of earlier ones, ``items`` the new input, ``sources``
+    what earlier ones let the model cite."""
 
     request: CreateResponse
     config: UpstreamConfig
@@ -75,6 +76,7 @@ class Composer(msgspec.Struct, frozen=True, kw_only=True):
     before: Sequence[ItemDict]
     items: Sequence[ItemDict]
     toolbox: Toolbox
+    sources: Mapping[str, ItemDict]
     options: TurnOptions
     open_sealed: Callable[[str], str | None]
 
@@ -103,6 +105,7 @@ class Composer(msgspec.Struct, frozen=True, kw_only=True):
         return Prompt(render(self.before, self.items), [*self.before, *self.items], render, may_drop)
 
     def turn(self, first: int, sources: Mapping[str, ItemDict]) -> TurnOptions:
-        """How to read the answer whose first item is the ``first`` of the output."""
+        """How to read the answer whose first item is the ``first`` of the output; ``sources`` are this response's."""
         position = self.options.position + first
-        return msgspec.structs.replace(self.options, first_index=first, position=position, sources=sources or None)
+        cited = {**self.sources, **sources} or None
+        return msgspec.structs.replace(self.options, first_index=first, position=position, sources=cited)

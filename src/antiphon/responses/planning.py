@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from antiphon import ambient
 from antiphon.config import ResponsesConfig, ToolsConfig, UpstreamConfig
 from antiphon.conversations.service import Conversations
 from antiphon.conversations.turns import Hold
-from antiphon.errors import APIError, InvalidRequest
+from antiphon.errors import APIError, InvalidRequest, first_of
 from antiphon.responses import echo, history, prompt
 from antiphon.responses.asking import ClientHeaders
 from antiphon.responses.composing import Composer
@@ -24,14 +24,14 @@ from antiphon.responses.serving import Limits, Serving
 from antiphon.responses.toolbox import Served, Toolbox
 from antiphon.responses.turn import TurnOptions
 from antiphon.storage.model import Owner, Store
-from antiphon.tools.base import Around, Kit, Outside
+from antiphon.tools.base import Around, Kit, Outside, Toolset
 from antiphon.upstream.routing import Route, Router
 from antiphon.wire.chat import ChatRequest
 from antiphon.wire.encode import Dialect
-from antiphon.wire.inputs import FormatJsonObject, FormatJsonSchema, read_items
+from antiphon.wire.inputs import FormatJsonObject, FormatJsonSchema, InputItem, read_items
 from antiphon.wire.requests import CreateResponse
-from antiphon.wire.seen import refusals
-from antiphon.wire.tools import HostedTool, read_tools, without_secrets
+from antiphon.wire.seen import approval_requests, refusals
+from antiphon.wire.tools import without_secrets
 
 ItemDict = dict[str, Any]
 
@@ -51,11 +51,11 @@ Fetch = Callable[[str], Awaitable[str]]
 class Tooling(msgspec.Struct, frozen=True):
     """The tools that this server runs: a kit for each type of ``tools``, the way out, and their limits.
 
-    ``unready`` are kits that lack a setting: what needs one of them is refused in the kit's own words.
+    ``missing`` says, for types that lack a setting, which: what needs one of them is refused in these words.
     """
 
     kits: Mapping[str, Kit]
-    unready: Mapping[str, Kit]
+    missing: Mapping[str, str]
     outside: Outside
     limits: ToolsConfig
 
@@ -93,12 +93,17 @@ class Planner:
         route = await self._router.resolve(request.model)
         past, items = await self._said(request, owner, hold)
         approved = _approved(past.items, items)
-        serving = self._serving(request, past)
-        compose = self._composer(request, route, past, items, owner)
-        prompt = None
-        if serving is None:
+        self._check_choice(request)
+        added = _added_tools([*past.items, *items])
+        toolsets = self._toolsets(request)
+        compose = self._composer(request, route, past, items, added, set(toolsets), owner)
+        serving = prompt = None
+        if toolsets:
+            serving = self._serving(request, toolsets)
+            unserved = Toolbox.check(request.tools or (), request.tool_choice, added, set(toolsets))
+        else:
             composer = compose(())
-            prompt, compose = composer.prompt(), lambda _: composer
+            prompt, compose, unserved = composer.prompt(), lambda _: composer, composer.toolbox.unserved
         response = echo.begin(request, response_id=ambient.new_id("response"), created_at=int(ambient.now()))
         dropped = self._unreadable(items, owner)
         if dropped:
@@ -118,7 +123,7 @@ class Planner:
             said=[*past.items, *items],
             approved=approved,
             check=_check(request, route.upstream.config),
-            unserved=self._unserved(request),
+            unserved=unserved,
             headers=headers,
             hold=hold,
         )
@@ -127,7 +132,7 @@ class Planner:
         """Only the chat request of it, for counting."""
         route = await self._router.resolve(request.model)
         past, items = await self._said(request, owner)
-        compose = self._composer(request, route, past, items, owner)
+        compose = self._composer(request, route, past, items, _added_tools([*past.items, *items]), set(), owner)
         return route, compose(()).prompt().request
 
     async def _said(
@@ -175,22 +180,29 @@ class Planner:
             async with asyncio.TaskGroup() as group:
                 tasks = {url: group.create_task(self._file(url, items)) for url in urls}
         except* APIError as failures:
-            raise _first(failures) from failures
+            raise first_of(failures) from failures
         return {url: task.result() for url, task in tasks.items()}
 
     def _composer(
-        self, request: CreateResponse, route: Route, past: Past, items: list[ItemDict], owner: Owner
+        self,
+        request: CreateResponse,
+        route: Route,
+        past: Past,
+        items: list[ItemDict],
+        added: Sequence[InputItem],
+        entries: Collection[int],
+        owner: Owner,
     ) -> Callable[[Sequence[Served]], Composer]:
-        """What makes the prompts, once the tools are known that we run."""
+        """What makes the prompts, once the tools are known that these ``entries`` of ``tools`` bring."""
         before = refusals(past.items)
         new = refusals(items, past.items)
-        added = [item for item in (*before, *items) if item.get("type") in _ADD_TOOLS]
-        more = read_items(added) if added else ()
         position = len(past.items) + len(items)
 
         def compose(served: Sequence[Served]) -> Composer:
-            toolbox = Toolbox.of(request.tools, request.tool_choice, request.parallel_tool_calls, more, served)
-            toolbox = toolbox.with_found(toolbox.found_before(more))
+            toolbox = Toolbox.of(
+                request.tools, request.tool_choice, request.parallel_tool_calls, added, served, entries
+            )
+            toolbox = toolbox.with_found(toolbox.found_before(added))
             return Composer(
                 request=request,
                 config=route.upstream.config,
@@ -198,6 +210,7 @@ class Planner:
                 before=before,
                 items=new,
                 toolbox=toolbox,
+                sources=past.sources,
                 options=self._turn_options(request, route, toolbox, position, owner),
                 open_sealed=lambda sealed: self._sealer().open(owner, sealed),
             )
@@ -218,19 +231,17 @@ class Planner:
             seal=(lambda text: self._sealer().seal(owner, text)) if sealed else None,
         )
 
-    def _serving(self, request: CreateResponse, past: Past) -> Serving | None:
-        """The tools of this request that run here."""
-        tooling = self._tooling
-        self._check_choice(request)
-        toolsets = [
-            (n, kit.toolset(entry, f"tools[{n}]"))
+    def _toolsets(self, request: CreateResponse) -> dict[int, Toolset]:
+        """What runs here of the request's ``tools``, by the place in it."""
+        return {
+            n: kit.toolset(entry, f"tools[{n}]")
             for n, entry in enumerate(request.tools or ())
-            if (kit := tooling.kits.get(str(entry.get("type")))) is not None
-        ]
-        if not toolsets:
-            return None
-        Toolbox.check(request.tools or (), request.tool_choice, {n for n, _ in toolsets})
-        limits = tooling.limits
+            if (kit := self._tooling.kits.get(str(entry.get("type")))) is not None
+        }
+
+    def _serving(self, request: CreateResponse, toolsets: Mapping[int, Toolset]) -> Serving:
+        """The tools of this request that run here."""
+        tooling, limits = self._tooling, self._tooling.limits
         around = Around(
             new_id=ambient.new_id,
             outside=tooling.outside,
@@ -239,25 +250,18 @@ class Planner:
             max_output_bytes=limits.max_output_bytes,
         )
         at_once = 1 if request.parallel_tool_calls is False else limits.calls_at_once
-        serving = Serving(toolsets, around, Limits(request.max_tool_calls, at_once))
-        serving.sources.update(past.sources)
-        return serving
+        return Serving(toolsets, around, Limits(request.max_tool_calls, at_once))
 
     def _check_choice(self, request: CreateResponse) -> None:
         """A choice that forces a tool which is not set up is refused with what it lacks."""
         forced = request.tool_choice.get("type") if isinstance(request.tool_choice, dict) else None
-        for n, entry in enumerate(request.tools or ()):
-            kit = self._tooling.unready.get(str(entry.get("type")))
-            if kit is not None and forced in kit.types:
-                try:
-                    kit.toolset(entry, f"tools[{n}]")
-                except InvalidRequest as lack:
-                    raise InvalidRequest(lack.message, param="tool_choice", code=lack.code) from lack
-
-    def _unserved(self, request: CreateResponse) -> list[str]:
-        """Types of the tools that nobody runs here, each once."""
-        hosted = [tool for tool in read_tools(request.tools or []) if isinstance(tool, HostedTool)]
-        return list(dict.fromkeys(tool.type for tool in hosted if tool.type not in self._tooling.kits))
+        missing = self._tooling.missing.get(forced or "")
+        if missing:
+            raise InvalidRequest(
+                f"Invalid 'tool_choice': the tool '{forced}' is not set up on this server. {missing}",
+                param="tool_choice",
+                code="tool_not_configured",
+            )
 
     def _unreadable(self, items: Sequence[ItemDict], owner: Owner) -> list[dict[str, Any]]:
         """Reasoning that came back sealed and that we cannot open, said so in OpenAI's words."""
@@ -270,9 +274,15 @@ class Planner:
         ]
 
 
+def _added_tools(items: Sequence[ItemDict]) -> Sequence[InputItem]:
+    """The items that bring tools along."""
+    added = [item for item in items if item.get("type") in _ADD_TOOLS]
+    return read_items(added) if added else ()
+
+
 def _approved(before: Sequence[ItemDict], items: Sequence[ItemDict]) -> list[ItemDict]:
     """The requests that are approved now. Raises InvalidRequest for an answer to a request that was never made."""
-    asked = {item.get("id"): item for item in (*before, *items) if item.get("type") == "mcp_approval_request"}
+    asked = approval_requests(before, items)
     approved: list[ItemDict] = []
     for n, item in enumerate(items):
         if item.get("type") != "mcp_approval_response":
@@ -298,12 +308,6 @@ def _part_of(url: str, items: Sequence[ItemDict]) -> str:
                 if isinstance(part, dict) and part.get("file_url") == url:
                     return f"input[{n}].{key}[{k}].file_url"
     return "input"
-
-
-def _first(failures: BaseExceptionGroup[APIError]) -> APIError:
-    """One of them: a client is told of one failure at a time."""
-    failure = failures.exceptions[0]
-    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 def _stored_request(request: CreateResponse) -> bytes:

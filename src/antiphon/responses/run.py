@@ -25,7 +25,7 @@ from antiphon.responses.composing import Composer, Prompt, Round
 from antiphon.responses.journal import Journal
 from antiphon.responses.record import ItemDict, Record
 from antiphon.responses.schema import SchemaCheck
-from antiphon.responses.serving import Serving
+from antiphon.responses.serving import Job, Made, Serving
 from antiphon.responses.turn import Turn
 from antiphon.storage.model import Finished, Owner, Store, StoredItem, StoredResponse
 from antiphon.upstream.routing import Route
@@ -167,7 +167,8 @@ class Run:
             prompt = self.plan.prompt or composer.prompt(self._round(n, left, last=last))
             request, stream = await self._asking.open(prompt)
             self._begin()
-            options = composer.turn(self._told(), self._sources())
+            serving = self.plan.serving
+            options = composer.turn(self._told(), serving.sources if serving is not None else {})
             turn = await self._asking.read(request, stream, options)
             reason = _CUT_SHORT.get(turn.finish)
             if reason is not None or last or not await self._served(composer, turn):
@@ -187,20 +188,23 @@ class Run:
         if not plan.approved:
             return composer, 0
         self._begin()
-        step, told, event = len(self.journal.steps), self._told(), len(self.journal.entries)
-        made = await plan.serving.resume(plan.approved, step, told, self._tell)
-        self._record.made(made, first_item=told, first_event=event)
+        await self._make(plan.serving, plan.serving.approved(plan.approved))
         return composer, 1
 
     async def _served(self, composer: Composer, turn: Turn) -> bool:
         """Makes the calls of this answer that are ours. Whether the model is to be asked again."""
-        serving, record = self.plan.serving, self._record
+        serving = self.plan.serving
         if serving is None or not turn.served:
             return False
+        made = await self._make(serving, serving.asked(turn.served, composer.toolbox))
+        return turn.calls == len(turn.served) and all(one.seen.output is not None for one in made)
+
+    async def _make(self, serving: Serving, jobs: Sequence[Job]) -> list[Made]:
+        """Makes these calls of ours, and the record of them."""
         step, told, event = len(self.journal.steps), self._told(), len(self.journal.entries)
-        made = await serving.call(turn.served, step, told, composer.toolbox.served, self._tell)
-        record.made(made, first_item=told, first_event=event)
-        return turn.calls == len(turn.served) and not serving.waits
+        made = await serving.make(jobs, step, told, self._tell)
+        self._record.made(made, first_item=told, first_event=event)
+        return made
 
     def _round(self, n: int, left: int | None, *, last: bool) -> Round:
         serving = self.plan.serving
@@ -334,9 +338,6 @@ class Run:
     def _told(self) -> int:
         """How many items the output has."""
         return len(self._record.response.output)
-
-    def _sources(self) -> dict[str, ItemDict]:
-        return self.plan.serving.sources if self.plan.serving is not None else {}
 
     def _served_tier(self) -> str:
         return self._asking.service_tier or "default"

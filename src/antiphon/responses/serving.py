@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 
 import msgspec
 
-from antiphon.errors import APIError
+from antiphon.errors import APIError, first_of
 from antiphon.responses import toolbox
 from antiphon.responses.announcing import Announcer, Emit
 from antiphon.responses.turn import Served as Asked
@@ -27,7 +27,8 @@ _log = logging.getLogger("antiphon.tools")
 #: Seconds beyond its own limit after which a call is given up from outside.
 _GRACE = 5.0
 
-Find = Callable[[str], toolbox.Served | None]
+#: A call, and the tool that makes it; None where there is none.
+Job = tuple[Call, Tool | None]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -45,15 +46,13 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Serving:
-    """The tools of one response. ``open`` them first; ``aclose`` lets go of everything."""
+    """The tools of one response, by their places in ``tools``. ``open`` them first; ``aclose`` lets go of all."""
 
-    def __init__(self, toolsets: Sequence[tuple[int, Toolset]], around: Around, limits: Limits) -> None:
+    def __init__(self, toolsets: Mapping[int, Toolset], around: Around, limits: Limits) -> None:
         self.sources: dict[str, ItemDict] = {}
-        """What the model may cite, by key."""
+        """What its calls let the model cite, by key."""
         self.found: set[str] = set()
         """Names of tools that a search has found."""
-        self.waits = False
-        """Whether a call waits for an approval."""
         self.hidden: list[Hidden] = []
         """What a search may find."""
         self._toolsets = toolsets
@@ -75,7 +74,7 @@ class Serving:
                     found[n].append(_served(entry, said))
             announcer.over(n)
 
-        await self._together([opened(n, entry, one) for n, (entry, one) in enumerate(self._toolsets)])
+        await self._together([opened(n, entry, one) for n, (entry, one) in enumerate(self._toolsets.items())])
         return [served for tools in found for served in tools]
 
     def hide(self, box: toolbox.Toolbox) -> None:
@@ -85,22 +84,23 @@ class Serving:
             for offer in box.hidden
         ]
 
-    async def resume(self, requests: Sequence[ItemDict], step: int, first_index: int, emit: Emit) -> list[Made]:
-        """The calls that were approved. One whose server is not among the tools any more is told so to the model."""
-        jobs = []
-        for request in requests:
-            call_id = request.get("call_id") or request["id"]
-            call = Call(call_id, request["name"], request["arguments"])
-            jobs.append((call, self._resumed(request)))
-        return await self._make(jobs, step, first_index, emit)
+    def approved(self, requests: Sequence[ItemDict]) -> list[Job]:
+        """The calls that were approved, with their tools. One whose server is not among the tools any more has none."""
+        return [
+            (
+                Call(request.get("call_id") or request["id"], request["name"], request["arguments"]),
+                self._resumed(request),
+            )
+            for request in requests
+        ]
 
-    async def call(self, asked: Sequence[Asked], step: int, first_index: int, find: Find, emit: Emit) -> list[Made]:
-        """The calls of one answer, their items told from ``first_index`` on. Raises what ends the run."""
-        jobs = []
-        for one in asked:
-            served = find(one.name)
-            jobs.append((Call(one.id, one.name, one.arguments), served.tool if served is not None else None))
-        return await self._make(jobs, step, first_index, emit)
+    def asked(self, calls: Sequence[Asked], box: toolbox.Toolbox) -> list[Job]:
+        """The calls of one answer, with their tools."""
+        served = [box.served(one.name) for one in calls]
+        return [
+            (Call(one.id, one.name, one.arguments), tool.tool if tool is not None else None)
+            for one, tool in zip(calls, served, strict=True)
+        ]
 
     def left_open(self) -> list[AnyEvent]:
         """What closes the item that was being told when the run was ended."""
@@ -109,14 +109,13 @@ class Serving:
     async def aclose(self) -> None:
         """Lets go of every set, each whatever became of the others."""
         async with contextlib.AsyncExitStack() as stack:
-            for _, toolset in self._toolsets:
+            for toolset in self._toolsets.values():
                 stack.push_async_callback(toolset.aclose)
 
     # -- one answer's calls
 
-    async def _make(
-        self, jobs: Sequence[tuple[Call, Tool | None]], step: int, first_index: int, emit: Emit
-    ) -> list[Made]:
+    async def make(self, jobs: Sequence[Job], step: int, first_index: int, emit: Emit) -> list[Made]:
+        """Makes these calls as the ``step``-th, their items told from ``first_index`` on. Raises what ends the run."""
         announcer = self._announcer = Announcer(emit, first_index, len(jobs))
         outcomes: list[Outcome | Held] = [Held()] * len(jobs)
 
@@ -132,10 +131,10 @@ class Serving:
             for call, outcome, ended in zip(calls, outcomes, announcer.ends, strict=True)
         ]
 
-    def _counted(self, jobs: Sequence[tuple[Call, Tool | None]]) -> list[tuple[Call, Tool | None]]:
-        """The jobs, those over the limit with a tool that only says so."""
+    def _counted(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs, those over the limit without a tool."""
         limit = self._limits.calls
-        counted: list[tuple[Call, Tool | None]] = []
+        counted: list[Job] = []
         for call, tool in jobs:
             if tool is not None and tool.kind != toolbox.SEARCH:
                 if limit is not None and self._calls >= limit:
@@ -180,12 +179,11 @@ class Serving:
         return f"There is no tool {call.name!r} any more."
 
     def _resumed(self, request: ItemDict) -> Tool | None:
-        tools = (toolset.resume(request, self._around) for _, toolset in self._toolsets)
+        tools = (toolset.resume(request, self._around) for toolset in self._toolsets.values())
         return next((tool for tool in tools if tool is not None), None)
 
     def _shown(self, step: int, call: Call, outcome: Outcome | Held) -> Seen:
         if isinstance(outcome, Held):
-            self.waits = True
             return Seen(step, call.id, call.name, call.arguments)
         sources = {source.key: source.annotation for source in outcome.sources}
         self.sources.update(sources)
@@ -206,7 +204,7 @@ class Serving:
                 for job in jobs:
                     group.create_task(one(job))
         except* APIError as failures:
-            raise _first(failures) from None
+            raise first_of(failures) from None
 
 
 def cut(content: Content, limit: int) -> Content:
@@ -232,8 +230,7 @@ def _cut_text(text: str, limit: int) -> str:
 
 
 def _served(entry: int, tool: Tool) -> toolbox.Served:
-    deferred = bool(getattr(tool, "deferred", False))
-    return toolbox.Served(entry, tool.kind, tool.label, tool.definition, tool, deferred)
+    return toolbox.Served(entry, tool.kind, tool.label, tool.definition, tool, tool.deferred)
 
 
 def _said(words: str) -> Outcome:
@@ -246,8 +243,3 @@ async def _generator(
     """Any iterator as a generator, which can be closed."""
     async for said in events:
         yield said
-
-
-def _first(failures: BaseExceptionGroup[APIError]) -> APIError:
-    failure = failures.exceptions[0]
-    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure

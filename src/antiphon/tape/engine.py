@@ -318,16 +318,18 @@ class Tape:
         return Wait(claim, again) if mine is None else again(mine)
 
     def _recorder(self, place: Place, claim: Claim | None = None) -> Recorder:
-        budget = self.settings.budget
-        if budget is not None:
-            self.flush()  # what an answer has cost is counted when it is written
+        if self.settings.budget is not None:
+            self._check_budget(self.settings.budget)
+        self._tally.run(place.scope).asked(place.request, None)
+        return Recorder(lambda response, release: self._writer.record(place, response, release), claim)
+
+    def _check_budget(self, budget: int) -> None:
+        self.flush()  # what an answer has cost is counted when it is written
         spent = self._tally.total.tokens_recorded
-        if budget is not None and spent >= budget:
+        if spent >= budget:
             raise BudgetSpent(
                 f"Recording has cost {spent} tokens and its budget is {budget}. Raise the budget, or replay."
             )
-        self._tally.run(place.scope).asked(place.request, None)
-        return Recorder(lambda response, release: self._writer.record(place, response, release), claim)
 
     # -- missing
 

@@ -87,6 +87,7 @@ class Index:
         self._entries: dict[str, Entry] = {}
         self._by_key: dict[str, list[Entry]] = {}
         self._by_their_key: dict[str, list[Entry]] = {}
+        self._by_scope: dict[str, dict[str, Entry]] = {}
         self._seen: dict[str, int] = {}  # directory -> its time when it was read, 0 when it must be read again
         self._files: dict[str, set[str]] = {}  # directory -> what of it is known, readable or not
         self._unkept = 0
@@ -126,9 +127,17 @@ class Index:
         with self._lock:
             return list(self._entries.values())
 
+    @property
+    def scopes(self) -> list[str]:
+        """The scopes that they belong to."""
+        with self._lock:
+            return [scope for scope, entries in self._by_scope.items() if entries]
+
     def in_scope(self, scope: str) -> list[Entry]:
         """Those that belong to a scope, in order."""
-        return sorted((one for one in self.unordered() if one.scope == scope), key=lambda entry: entry.order)
+        with self._lock:
+            found = list(self._by_scope.get(scope, {}).values())
+        return sorted(found, key=lambda entry: entry.order)
 
     def refresh(self, scope: str | None = None) -> bool:
         """Looks for what other processes have put there, in one scope and among the shared; True when it changed."""
@@ -236,6 +245,7 @@ class Index:
                 return
             self._unkept += 1
         self._entries[path] = entry
+        self._by_scope.setdefault(entry.scope, {})[path] = entry
         _file(self._by_key, entry.key, entry)
         if entry.foreign and (name := llama_stack.file_key(path)):
             _file(self._by_their_key, name, entry)
@@ -245,6 +255,7 @@ class Index:
         self.unreadable.pop(path, None)
         entry = self._entries.pop(path, None)
         if entry is not None:
+            del self._by_scope[entry.scope][path]
             _unfile(self._by_key, entry.key, entry)
             if entry.foreign:
                 _unfile(self._by_their_key, llama_stack.file_key(path), entry)

@@ -101,6 +101,10 @@ class Tool(Protocol):
         """The ``server_label`` of an MCP tool, None of any other."""
 
     @property
+    def deferred(self) -> bool:
+        """Whether the model is shown it only once a search found it, where the request brings a search."""
+
+    @property
     def repeatable(self) -> bool:
         """Whether a call whose outcome is unknown may be made again."""
 
@@ -128,12 +132,17 @@ class Toolset(Protocol):
 class Kit(Protocol):
     """A kind of tools, made once from the configuration, and asked for a ``Toolset`` by each request that names it.
 
-    ``types`` are the values of ``type`` in ``tools`` that it serves.
+    ``types`` are the values of ``type`` in ``tools`` that it serves. ``missing`` is a sentence about the setting that
+    it lacks, empty when it is ready: entries of a kit that is not are not served.
     """
 
     @property
     def types(self) -> frozenset[str]:
         """The types."""
+
+    @property
+    def missing(self) -> str:
+        """The setting."""
 
     def toolset(self, entry: Mapping[str, Any], path: str) -> Toolset:
         """For one entry of ``tools``, at this JSON path. Raises ``InvalidRequest`` naming what is wrong with it."""

@@ -79,6 +79,7 @@ class _Search:
 
     kind = NAME
     label = None
+    deferred = False
     repeatable = True
 
     def __init__(self, description: str | None) -> None:
@@ -148,6 +149,7 @@ class SearchKit:
     """Serves ``tool_search`` with ``execution: "server"``."""
 
     types = frozenset({NAME})
+    missing = ""
 
     def toolset(self, entry: Mapping[str, Any], path: str) -> Toolset:
         """Raises ``InvalidRequest``."""

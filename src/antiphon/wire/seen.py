@@ -13,9 +13,6 @@ import msgspec
 
 ItemDict = dict[str, Any]
 
-#: Chat parts as a function's output holds them.
-_TEXT, _IMAGE = "text", "image_url"
-
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     """One call: ``name`` and ``arguments`` as the model wrote them, ``output`` as it was given them.
@@ -60,9 +57,14 @@ def unfold(items: Iterable[tuple[ItemDict, Sequence[Seen]]]) -> list[ItemDict]:
     return folded.items
 
 
+def approval_requests(*lists: Sequence[ItemDict]) -> dict[Any, ItemDict]:
+    """The calls that waited for an approval, by the id of the item."""
+    return {item.get("id"): item for items in lists for item in items if item.get("type") == "mcp_approval_request"}
+
+
 def refusals(items: Sequence[ItemDict], earlier: Sequence[ItemDict] = ()) -> list[ItemDict]:
     """The items, and after each approval that was refused the call that it was about, answered so."""
-    asked = {item.get("id"): item for item in (*earlier, *items) if item.get("type") == "mcp_approval_request"}
+    asked = approval_requests(earlier, items)
     told: list[ItemDict] = []
     for item in items:
         told.append(item)
@@ -123,7 +125,6 @@ def _refused(request: ItemDict, reason: object) -> list[ItemDict]:
 
 
 def _input_part(part: Mapping[str, Any]) -> ItemDict:
-    if part.get("type") == _IMAGE:
-        image = part[_IMAGE]
-        return {"type": "input_image", "image_url": image["url"] if isinstance(image, Mapping) else image}
-    return {"type": "input_text", "text": part.get(_TEXT, "")}
+    if part.get("type") == "image_url":
+        return {"type": "input_image", "image_url": part["image_url"]["url"]}
+    return {"type": "input_text", "text": part.get("text", "")}

@@ -22,6 +22,7 @@ class Probe:
 
     kind = "web_search"
     label = None
+    deferred = False
     repeatable = True
 
     def __init__(self, name: str, act: Act, *, asks: bool = False, cites: str | None = None) -> None:
@@ -82,6 +83,7 @@ class ProbeKit:
     """Serves ``web_search`` with these tools. ``approved``: what a call does once it was allowed."""
 
     types = frozenset({"web_search"})
+    missing = ""
 
     def __init__(self, *tools: Probe, approved: Mapping[str, Act] | None = None) -> None:
         self.tools = tools

@@ -245,6 +245,9 @@ def test_citations(hosts: Hosts, backend: FakeBackend) -> None:
     second = ask(server, input="And?", previous_response_id=first.id)
     assert second.output_text == "Again."
     assert len(second.output[-1].content[0].annotations) == 1  # type: ignore[union-attr]
+    backend.answer(*text("Once more <|web-1|>."))
+    third = ask(server, input="And now?", previous_response_id=second.id, tools=[])
+    assert third.output_text == "Once more."
 
 
 def test_a_call_that_waits(hosts: Hosts, backend: FakeBackend) -> None:

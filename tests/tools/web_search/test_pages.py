@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 from typing import Any
 
 import pytest
+import trafilatura
 
 from antiphon.config import ToolsConfig, WebSearchConfig
 from antiphon.tools.web_search import WebSearchKit
@@ -201,18 +203,23 @@ async def test_no_pages_where_they_are_not_wanted(web: Web, door: Door) -> None:
     assert list(await tools(kit(web, door))) == ["web_search", "open_page", "find_in_page"]
 
 
-async def test_other_calls_go_on_while_a_page_is_read(web: Web, door: Door) -> None:
-    """The loop answers while large pages are reduced to text."""
-    big = "".join(f"<p>Line {n} of a page, which is different from the others.</p>" for n in range(8_000))
-    url = web.page("/big", f"<title>T</title>{big}")
+async def test_other_calls_go_on_while_a_page_is_read(web: Web, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is reduced to text in a thread: the loop goes on meanwhile, here to let that thread go on."""
+    began, go = threading.Event(), threading.Event()
+
+    def slow(*args: Any, **more: Any) -> Any:
+        began.set()
+        assert go.wait(30), "the loop stood still"
+        return extract(*args, **more)
+
+    extract = trafilatura.extract
+    monkeypatch.setattr(trafilatura, "extract", slow)
     found = await tools(kit(web, door))
-    reading = asyncio.create_task(run(found["open_page"], {"url": url}))
-    turns = 0
-    while not reading.done():
-        await asyncio.sleep(0.001)
-        turns += 1
-    assert not reading.result().outcome.failed
-    assert turns > 10
+    reading = asyncio.create_task(run(found["open_page"], {"url": web.page("/p", ARTICLE)}))
+    assert await asyncio.to_thread(began.wait, 30)
+    assert not reading.done()
+    go.set()
+    assert not (await reading).outcome.failed
 
 
 async def test_the_kit_ends_its_threads(web: Web, door: Door) -> None:

@@ -27,7 +27,7 @@ from antiphon.responses.toolbox.offers import (
     offers_of,
 )
 from antiphon.wire.inputs import AdditionalTools, InputItem, ToolSearchOutput
-from antiphon.wire.tools import AllowedTools, HostedTool, read_tool_choice, read_tools
+from antiphon.wire.tools import AllowedTools, HostedTool, Tool, read_tool_choice, read_tools
 
 __all__ = ["SEARCH", "CallKind", "CallShape", "Offer", "Served", "Toolbox", "flat_name", "freeform_arguments"]
 
@@ -64,24 +64,23 @@ class Toolbox:
         parallel: bool | None = None,
         items: Iterable[InputItem] = (),
         served: Sequence[Served] = (),
+        entries: Collection[int] = (),
     ) -> Toolbox:
-        """The toolbox of a request; ``items`` (history and input) may add tools, ``served`` are those that we run.
+        """The toolbox of a request; ``items`` (history and input) may add tools.
 
-        Raises InvalidRequest: a malformed tool, or a ``tool_choice`` that cannot be met.
+        ``served`` are those that we run, ``entries`` the places in ``tools`` that could bring some. Raises
+        InvalidRequest: a malformed tool, or a ``tool_choice`` that cannot be met.
         """
-        read = read_tools(tools) if tools else []
-        for item in items:
-            if isinstance(item, AdditionalTools | ToolSearchOutput):
-                read += read_tools(item.tools, f"input.{item.__struct_config__.tag}.tools")
+        read = _read(tools, items)
         choice = read_tool_choice(tool_choice)
         offers = offers_of(read, served)
-        left = hosted(read, {one.entry for one in served})
+        left = hosted(read, entries)
         if isinstance(choice, AllowedTools):
             offers = allowed(choice, offers, left)
         chosen, offers = chat_choice(choice, offers, left, explicit=tool_choice is not None)
         return cls(
             offers,
-            unserved=list(dict.fromkeys(tool.type for tool in left)),
+            unserved=_types(left),
             choice=chosen,
             parallel=parallel is not False,
             hidden={offer.chat_name for offer in offers if offer.deferred},
@@ -89,12 +88,20 @@ class Toolbox:
 
     @staticmethod
     def check(
-        tools: Sequence[dict[str, Any]], tool_choice: str | dict[str, Any] | None, entries: Collection[int]
-    ) -> None:
-        """Refuse a choice that cannot be met whatever tools these ``entries`` will bring. Raises InvalidRequest."""
-        read = read_tools(tools)
+        tools: Sequence[dict[str, Any]],
+        tool_choice: str | dict[str, Any] | None,
+        items: Iterable[InputItem],
+        entries: Collection[int],
+    ) -> list[str]:
+        """The ``unserved`` types, while it is not known yet which tools these ``entries`` will bring.
+
+        Raises InvalidRequest: a choice that cannot be met whatever they are.
+        """
+        read = _read(tools, items)
         promised = [tool for n, tool in enumerate(read) if n in entries and isinstance(tool, HostedTool)]
-        check(read_tool_choice(tool_choice), offers_of(read), hosted(read, entries), promised)
+        left = hosted(read, entries)
+        check(read_tool_choice(tool_choice), offers_of(read), left, promised)
+        return _types(left)
 
     @property
     def offered(self) -> list[dict[str, Any]]:
@@ -141,3 +148,16 @@ class Toolbox:
         if self._choice is not None and (first_round or self._choice in ("none", "auto")):
             fields["tool_choice"] = self._choice
         return fields
+
+
+def _read(tools: Sequence[dict[str, Any]] | None, items: Iterable[InputItem]) -> list[Tool]:
+    """Those of the request, and behind them those that items bring."""
+    read = read_tools(tools) if tools else []
+    for item in items:
+        if isinstance(item, AdditionalTools | ToolSearchOutput):
+            read += read_tools(item.tools, f"input.{item.__struct_config__.tag}.tools")
+    return read
+
+
+def _types(left: Iterable[HostedTool]) -> list[str]:
+    return list(dict.fromkeys(tool.type for tool in left))

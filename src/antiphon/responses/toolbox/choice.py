@@ -93,16 +93,10 @@ def _family(kind: str) -> str:
 
 def _not_found(ref: ToolRef, where: str) -> InvalidRequest:
     name = ref.name or ref.server_label or ref.type
-    return (
-        InvalidRequest(
-            f"Tool choice '{name}' ({ref.type}) was not found in 'tools'.", param="tool_choice", code="invalid_value"
-        )
-        if where == "tool_choice"
-        else InvalidRequest(
-            f"'{where}': the tool '{name}' ({ref.type}) was not found in 'tools'.",
-            param="tool_choice",
-            code="invalid_value",
-        )
+    return InvalidRequest(
+        f"'{where}': the tool '{name}' ({ref.type}) was not found in 'tools'.",
+        param="tool_choice",
+        code="invalid_value",
     )
 
 

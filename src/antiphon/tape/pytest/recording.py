@@ -146,7 +146,7 @@ class Recording:
         """The scopes that no other test has, in this run or in those that recorded."""
         if self._tape is None:
             return []
-        recorded = (entry.scope for entry in self._tape.shelf.unordered())
+        recorded = self._tape.shelf.scopes
         return [scope for scope in dict.fromkeys((*self._entered, *recorded)) if self._wishes.owns(scope)]
 
     def _current(self) -> str:

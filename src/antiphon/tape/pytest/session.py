@@ -194,7 +194,7 @@ def _with_command(report: str, command: str, again: str) -> str:
 
 
 def _recorded(tape: Tape, wanted: Wishes) -> bool:
-    return any(entry.scope == wanted.scope or wanted.owns(entry.scope) for entry in tape.shelf.unordered())
+    return any(scope == wanted.scope or wanted.owns(scope) for scope in tape.shelf.scopes)
 
 
 def _belongs(scope: str, known: set[str]) -> bool:

@@ -19,6 +19,7 @@ class McpKit:
     """Serves entries of ``tools`` with type ``mcp``. One for the whole server."""
 
     types = frozenset({KIND})
+    missing = ""
 
     def __init__(
         self, config: McpConfig, door: Transport, *, allow_private: bool, resolve: Resolve | None = None

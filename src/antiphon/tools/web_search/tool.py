@@ -23,6 +23,7 @@ class WebTool:
 
     label: str | None = None
     #: It changes nothing out there.
+    deferred = False
     repeatable = True
 
     def __init__(self, step: Step, kind: str, provider: str) -> None:
