@@ -21,7 +21,7 @@ import uvicorn
 
 from antiphon.app import create_app
 from antiphon.config import Config, UpstreamConfig
-from antiphon.http.protocol import AntiphonHttpProtocol
+from antiphon.http.protocol import settings
 from antiphon.tools.base import Kit
 from tests.upstreams import PATIENCE, FakeBackend
 
@@ -38,20 +38,8 @@ class Server:
         own = [("127.0.0.1", int(self._sock.getsockname()[1]))]
         self.root = f"http://127.0.0.1:{own[0][1]}"
         self.url = f"{self.root}/v1"
-        settings = uvicorn.Config(
-            create_app(config, environ or {}, own, kits),
-            http=AntiphonHttpProtocol,
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=2,
-        )
-        self._uvicorn = uvicorn.Server(settings)
+        app = create_app(config, environ or {}, own, kits)
+        self._uvicorn = uvicorn.Server(settings(app, loop="uvloop", lifespan="on", timeout_graceful_shutdown=2))
         self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._sock]}, daemon=True)
         self._clients: list[openai.OpenAI | httpx2.Client] = []
 
@@ -140,8 +128,8 @@ class Servers:
         data_dir = self._folder / f"data{len(list(self._folder.iterdir()))}"
         data_dir.mkdir()
         changes: dict[str, Settings] = {"storage": {"data_dir": str(data_dir)}, **tables}
-        for table, settings in changes.items():
-            inner = msgspec.structs.replace(getattr(config, table), **settings)
+        for table, change in changes.items():
+            inner = msgspec.structs.replace(getattr(config, table), **change)
             config = msgspec.structs.replace(config, **{table: inner})
         return config
 

@@ -63,19 +63,16 @@ async def test_one_list_a_read() -> None:
     assert said(batches) == "abc"
 
 
-@given(st.data())
-async def test_cutting_the_bytes_changes_nothing(draw: st.DataObject) -> None:
+LONG = "".join(
+    f'data: {{"choices":[{{"delta":{{"content":"{c}"}}}}]}}\r\n\r\n' for c in ("grün", "<th", "ink>", "世界")
+).encode()
+LONG += STOP + DONE
+
+
+@given(st.lists(st.integers(0, len(LONG)), max_size=6).map(sorted))
+async def test_cutting_the_bytes_changes_nothing(cuts: list[int]) -> None:
     """Wherever the reads are split - inside a character, a line end, [DONE] - the chunks are the same."""
-    data = (
-        "".join(
-            f'data: {{"choices":[{{"delta":{{"content":"{c}"}}}}]}}\r\n\r\n' for c in ("grün", "<th", "ink>", "世界")
-        ).encode()
-        + STOP
-        + DONE
-    )
-    cuts = sorted(draw.draw(st.lists(st.integers(0, len(data)), max_size=6)))
-    pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-    batches, error = await read(pieces)
+    batches, error = await read([LONG[a:b] for a, b in zip([0, *cuts], [*cuts, len(LONG)], strict=True)])
     assert error is None
     assert said(batches) == "grün<think>世界"
 

@@ -15,7 +15,7 @@ import uvicorn
 from antiphon.app.application import App, CannotStart, create_app
 from antiphon.config import Config
 from antiphon.http.logs import log_to_stderr
-from antiphon.http.protocol import AntiphonHttpProtocol
+from antiphon.http.protocol import settings
 
 _log = logging.getLogger("antiphon")
 
@@ -74,25 +74,14 @@ def serve(config: Config, environ: Mapping[str, str]) -> None:
         sock = _listen(config.server.host, config.server.port)
         own = [(config.server.host, sock.getsockname()[1])]
         app = create_app(config, environ, own)
-        settings = uvicorn.Config(
-            app,
-            http=AntiphonHttpProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            backlog=_BACKLOG,
-        )
+        of_uvicorn = settings(app, lifespan="off", backlog=_BACKLOG)
         host = f"[{own[0][0]}]" if ":" in own[0][0] else own[0][0]
         # What is here now stays: the collector need not look at it again, and may look less often at the rest.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 50)
         _log.info("Listening on http://%s:%d/v1", host, own[0][1])
-        _Server(settings, app, config.server.shutdown_seconds).run(sockets=[sock])
+        _Server(of_uvicorn, app, config.server.shutdown_seconds).run(sockets=[sock])
     except CannotStart as why:
         logging.shutdown()  # what was said before the end is written before it
         sys.exit(f"antiphon: cannot start: {why}")

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 EXTENSION = "antiphon.connection"
@@ -125,3 +126,18 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self.connection is not None and self.connection.writer is not None:
             self.connection.writer.resume()
+
+
+def settings(app: Callable[..., Any], **more: Any) -> uvicorn.Config:
+    """uvicorn's settings for this protocol; logs and headers are the application's own. ``more`` adds to them."""
+    return uvicorn.Config(
+        app,
+        http=AntiphonHttpProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        **more,
+    )

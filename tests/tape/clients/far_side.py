@@ -6,7 +6,6 @@ Gaps are gates that the test opens, or seconds where time itself is the subject.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import json
 import socket
 import struct
@@ -15,26 +14,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tests.upstreams import Gate
+
 #: How long a test waits for something that ought to happen at once. Seconds.
 PATIENCE = 20.0
-
-
-class Gate:
-    """The answer waits here until the test opens it, or the client has gone."""
-
-    def __init__(self) -> None:
-        self._open: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self.reached = threading.Event()
-
-    def open(self) -> None:
-        """Let the answer go on."""
-        if not self._open.done():
-            self._open.set_result(None)
-
-    async def passed(self) -> None:
-        """For the server."""
-        self.reached.set()
-        await asyncio.wrap_future(self._open)
 
 
 class Reset:

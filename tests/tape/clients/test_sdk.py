@@ -21,7 +21,8 @@ import pytest
 from antiphon.tape import document
 from antiphon.tape import scope as scopes
 from tests.tape.clients.conftest import OnTape
-from tests.tape.clients.far_side import DONE, Answer, FarSide, Gate, Reset, completion, event, usage
+from tests.tape.clients.far_side import DONE, Answer, FarSide, Reset, completion, event, usage
+from tests.upstreams import Gate
 
 SAY = [{"role": "user", "content": "hello"}]
 

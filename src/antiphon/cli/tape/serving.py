@@ -14,7 +14,7 @@ import uvicorn
 
 from antiphon.cli.tape.common import fail
 from antiphon.cli.tape.way import network_way
-from antiphon.http.protocol import AntiphonHttpProtocol
+from antiphon.http.protocol import settings
 from antiphon.tape.engine import Tape
 from antiphon.tape.proxy import Proxy
 
@@ -38,19 +38,7 @@ def serve(
     root = f"http://[{at[0]}]:{at[1]}" if ":" in at[0] else f"http://{at[0]}:{at[1]}"
     _say(root, bases, tape, as_json=as_json)
     app = Proxy(tape, bases, network_way(), token=token)
-    settings = uvicorn.Config(
-        app,
-        http=AntiphonHttpProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE,
-    )
-    _Server(settings).run(sockets=[sock])
+    _Server(settings(app, lifespan="on", timeout_graceful_shutdown=_GRACE)).run(sockets=[sock])
     _sum_up(tape)
 
 
