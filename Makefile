@@ -15,10 +15,13 @@ PINS := requirements
 # What the tape is measured beside has a plugin that ours steps aside for, so it lives apart.
 BENCH_VENV := .venv-bench
 
-.PHONY: help setup serve test lint format docs bench bench-tape lock clean
+# JavaScript that the tests drive. A Node that is too old for it is no hindrance: one of the packages brings another.
+CLIENTS := tests/clients
+
+.PHONY: help setup serve test test-clients lint format docs bench bench-tools bench-tape lock clean
 
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.runtime ## Bring what the server needs into .venv, and the antiphon command.
 
@@ -27,6 +30,14 @@ serve: setup ## Start the server on 127.0.0.1:8321.
 
 test: setup $(VENV)/.test ## Run all tests.
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 $(ARGS)
+
+test-clients: setup $(VENV)/.test ## Run real clients and servers of the JavaScript world against ours. Needs npm.
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .clients; \
+	else echo "There is no npm, so the JavaScript clients are not tested. Install Node.js (20 or later) for them."; fi
+
+.PHONY: .clients
+.clients: $(CLIENTS)/node_modules/.installed
+	$(BIN)/python -m pytest $(CLIENTS) $(ARGS)
 
 lint: setup $(VENV)/.test $(VENV)/.lint ## Run the linters, the type checker and the contract of the floors.
 	$(BIN)/ruff check .
@@ -46,6 +57,9 @@ docs: setup $(VENV)/.test ## Write the pages that are made from the code.
 bench: setup $(VENV)/.test ## Measure, against a plain byte forwarder.
 	$(BIN)/python -m bench $(ARGS)
 
+bench-tools: setup $(VENV)/.test ## Measure what calling tools costs.
+	$(BIN)/python -m bench.tools $(ARGS)
+
 bench-tape: ## Measure the tape, beside vcrpy and pytest-recording.
 	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench-tape
 	$(BENCH_VENV)/bin/python -m bench.tape $(ARGS)
@@ -59,7 +73,7 @@ lock: $(VENV)/.made ## Pin every requirement anew; with ARGS=--upgrade, at its n
 	$(LOCK) $(PINS)/bench-tape.in -c $(PINS)/runtime.txt -c $(PINS)/test.txt -c $(PINS)/lint.txt -o $(PINS)/bench-tape.txt
 
 clean: ## Remove .venv and the caches; data stays.
-	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(CLIENTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # Each stamp says that its part of .venv is as its requirements want it.
 
@@ -81,6 +95,11 @@ $(VENV)/.runtime: $(VENV)/.made $(PINS)/runtime.txt $(PINS)/build.txt pyproject.
 $(VENV)/.test: $(VENV)/.runtime $(PINS)/test.txt
 	@echo "Installing what the tests need."
 	@$(INSTALL) --require-hashes -r $(PINS)/test.txt
+	@touch $@
+
+$(CLIENTS)/node_modules/.installed: $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	@echo "Installing the JavaScript clients."
+	@cd $(CLIENTS) && npm ci --loglevel=error --no-progress $$(node -e 'process.exit(+(parseInt(process.versions.node) < 22))' && echo --omit=optional)
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.runtime $(PINS)/lint.txt

@@ -132,15 +132,15 @@ def text(report: Report) -> str:
     return "\n".join(parts)
 
 
-def splice(page: str, body: str) -> str:
+def splice(page: str, body: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
     """``page`` with what stands between the two marks replaced. ValueError when the marks are not there."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = page.partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} ... {END}")
-    return f"{head}{BEGIN}\n{body}\n{END}{tail}"
+        raise ValueError(f"the page has no {marks[0]} ... {marks[1]}")
+    return f"{head}{begin}\n{body}\n{end}{tail}"
 
 
-def write_docs(page: Path, report: Report) -> None:
-    """Put the table of a run into the page."""
-    page.write_text(splice(page.read_text(), text(report)))
+def write_docs(page: Path, report: Report, marks: tuple[str, str] = (BEGIN, END)) -> None:
+    """Put the table of a run into the page, between these marks."""
+    page.write_text(splice(page.read_text(), text(report), marks))

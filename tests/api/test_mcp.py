@@ -165,3 +165,41 @@ def test_a_search_among_hundreds(client: openai.OpenAI, backend: FakeBackend) ->
         ]
         client.responses.create(model="m", input="y", tools=tools, previous_response_id=response.id)
         assert [tool["function"]["name"] for tool in backend.last["tools"]] == names[1]
+
+
+def test_a_search_among_functions(client: openai.OpenAI, backend: FakeBackend) -> None:
+    """Functions of the client that are deferred, alone and in a namespace, are shown once they were found; their calls
+    go to the client, and its outputs go on from there."""
+
+    def function(name: str, description: str) -> Json:
+        return {"type": "function", "name": name, "description": description, "defer_loading": True, "parameters": {}}
+
+    crm = {
+        "type": "namespace",
+        "name": "crm",
+        "description": "Customers.",
+        "tools": [function("find", "Finds buyers.")],
+    }
+    weather = function("weather", "Tells the weather of a city.")
+    tools: list[Any] = [{"type": "tool_search"}, weather, function("post", "Sends a letter."), crm]
+    backend.answer(*tool_calls(("c1", "tool_search", '{"query": "weather in a city", "limit": 1}')))
+    backend.answer(*tool_calls(("c2", "weather", '{"city": "Rome"}')))
+    first = client.responses.create(model="m", input="x", tools=tools)
+    assert [item.type for item in first.output] == ["tool_search_call", "tool_search_output", "function_call"]
+    names = [[tool["function"]["name"] for tool in body["tools"]] for body in backend.requests]
+    assert names == [["tool_search"], ["tool_search", "weather"]]
+    found = dump(first)["output"][1]
+    assert (found["execution"], found["status"]) == ("server", "completed")
+    assert [(tool["type"], tool["name"]) for tool in found["tools"]] == [("function", "weather")]
+
+    output: Any = {"type": "function_call_output", "call_id": "c2", "output": "Sunny."}
+    backend.answer(*tool_calls(("c3", "tool_search", '{"query": "buyers"}')))
+    backend.answer(*tool_calls(("c4", "crm__find", "{}")))
+    second = client.responses.create(model="m", input=[output], tools=tools, previous_response_id=first.id)
+    shown = [tool["function"]["name"] for tool in backend.last["tools"]]
+    assert shown[:2] == ["tool_search", "weather"]
+    assert len(shown) == 3
+    call = second.output[-1]
+    assert call.type == "function_call"
+    assert (call.namespace, call.name) == ("crm", "find")
+    assert dump(second)["output"][0]["arguments"] == {"query": "buyers"}

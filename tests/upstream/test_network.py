@@ -163,6 +163,44 @@ async def test_a_kept_connection_that_the_peer_closed_is_replaced(network: Netwo
     assert connections == 2
 
 
+async def test_what_may_have_arrived_is_not_sent_again(network: Network) -> None:
+    """A request that must not be had twice goes out once, also on a connection that was kept."""
+    requests: list[bytes] = []
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            requests.append(peer.body)
+            if peer.body == b"2":
+                return
+            await peer.answer(b"ok")
+
+    async with serving(handler) as url:
+        await body_of(await network.send(post(url, b"1")))
+        with pytest.raises(ExchangeFailed) as caught:
+            await network.send(post(url, b"2", repeatable=False))
+    assert (caught.value.kind, requests) == ("broken", [b"1", b"2"])
+
+
+async def test_a_peer_that_goes_away_was_there(network: Network) -> None:
+    """Where a kept connection breaks and there is no other, what is told is that it broke: the request was sent."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = Peer(reader, writer)
+        await peer.request()
+        await peer.answer(b"ok")
+        await peer.request()
+        server.close()
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    await body_of(await network.send(post(url)))
+    with pytest.raises(ExchangeFailed) as caught:
+        await network.send(post(url))
+    assert caught.value.kind == "broken"
+    await server.wait_closed()
+
+
 async def test_a_fresh_connection_that_closes_is_a_failure(network: Network) -> None:
     """A request is not repeated where it may have been the cause."""
     requests = 0

@@ -25,7 +25,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     ``read_seconds`` is the longest silence allowed, before the status line and between two reads.
     ``max_connections`` bounds the connections open to one origin. ``address`` is the IP address to connect to, by no
     proxy, for who has looked the host up and judged it; the URL's host is still the one that is asked and that TLS
-    verifies.
+    verifies. ``repeatable``: where a kept connection breaks before anything came back on it, another one gets the
+    request, which the peer may then have had twice.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     read_seconds: float = 600.0
     max_connections: int = 1000
     address: str | None = None
+    repeatable: bool = True
 
 
 class ExchangeFailed(Exception):

@@ -76,18 +76,25 @@ class Network:
                 place = self._places.get(request.url) or self._place(request.url)
         except ValueError as failure:
             raise _failed(failure, request) from failure
+        broken: ExchangeFailed | None = None
         attempt = 1
         while True:
-            connection = await self._connect(request, place)
+            try:
+                connection = await self._connect(request, place)
+            except ExchangeFailed as failure:
+                if broken is None:
+                    raise
+                raise broken from failure  # the peer was there, and may have the request
             reused = connection.protocol in self._used
             reply = NetworkReply(connection, request, self._used, self._lingering)
             try:
                 await reply.start(place)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as failure:
-                # The peer may close a kept connection just as we reach for it. Nothing came back on it, so nothing
-                # was begun: another connection gets the request.
-                if not reused or attempt == _ATTEMPTS:
-                    raise _failed(failure, request) from failure
+                # The peer may close a kept connection just as we reach for it: another one gets the request. But a
+                # peer that died over it looks the same, and has had the request.
+                broken = _failed(failure, request)
+                if not (reused and request.repeatable) or attempt == _ATTEMPTS:
+                    raise broken from failure
                 attempt += 1
             except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as failure:
                 raise _failed(failure, request) from failure

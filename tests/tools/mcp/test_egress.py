@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from antiphon.config import McpConfig, McpServerConfig
-from antiphon.upstream.door import Door, ExchangeFailed, Request
+from antiphon.upstream.door import Door, ExchangeFailed, Reply, Request
 from antiphon.upstream.egress import BadTarget, Egress, target
 from antiphon.upstream.network import Network
 from tests.tools.mcp.things import things
 from tests.tools.mcp.world import Watched, item, serving, world
+from tests.upstream.test_fetch import LOOPBACK, NEVER, PRIVATE
 
 pytestmark = pytest.mark.anyio
 
@@ -42,12 +43,22 @@ async def test_what_the_operator_allows() -> None:
             assert await one.tools(root + "/mcp") == {}
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "100.100.100.200", "0.0.0.0", "2852039166"])
-async def test_metadata_services_never(host: str) -> None:
-    """Whatever is allowed."""
-    async with world(McpConfig(allow_private=True, connect_seconds=5)) as one:
-        whole = item((await one.opened(one.toolset(f"http://{host}/mcp")))[0])
-        assert "its address is" in whole["error"]
+@pytest.mark.parametrize(("hosts", "allowed"), [(LOOPBACK + PRIVATE + NEVER, False), (NEVER, True)])
+async def test_no_spelling_reaches_inside(hosts: list[str], *, allowed: bool) -> None:
+    """However it is written; and metadata services are out of bounds whatever is allowed."""
+    assert len(LOOPBACK + PRIVATE + NEVER) > 30
+    dialled: list[Request] = []
+
+    async def out(request: Request) -> Reply:
+        dialled.append(request)
+        raise ExchangeFailed("connect", "nobody.")
+
+    async with world(McpConfig(allow_private=allowed, connect_seconds=5), allow_private=allowed) as one:
+        one.door.send = out  # type: ignore[method-assign]
+        for host in hosts:
+            whole = item((await one.opened(one.toolset(f"http://{host}/mcp")))[0])
+            assert whole["error"], host
+            assert dialled == [], host
 
 
 @pytest.mark.parametrize(

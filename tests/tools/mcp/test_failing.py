@@ -15,6 +15,8 @@ from antiphon.config import McpConfig, McpServerConfig
 from antiphon.tools.base import Outcome
 from tests.tools.mcp.things import Slow, things
 from tests.tools.mcp.world import Receive, Scope, Send, Watched, answer, children, item, program, serving, until, world
+from tests.upstream.loopback import Peer
+from tests.upstream.loopback import serving as loopback
 
 pytestmark = pytest.mark.anyio
 
@@ -43,18 +45,23 @@ class Scripted:
         if method == "tools/call":
             await self.called(said, send)
             return
-        result: dict[str, Any] = {}
-        if method == "initialize":
-            info = {"name": "scripted", "version": "1"}
-            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
-        elif method == "tools/list":
-            result = {"tools": [{"name": "go", "inputSchema": {"type": "object"}}]}
         if "id" not in said:
             await answer(send, 202, b"")
             return
-        error = {"code": -32601, "message": "Method not found"}
-        body = {"error": error} if method == "server/discover" else {"result": result}
-        await answer(send, 200, json.dumps({"jsonrpc": "2.0", "id": said["id"], **body}).encode())
+        await answer(send, 200, json.dumps({"jsonrpc": "2.0", "id": said["id"], **replied(said)}).encode())
+
+
+def replied(said: dict[str, Any]) -> dict[str, Any]:
+    """What a server as small as can be says to anything but a call: ``result`` or ``error``."""
+    if said.get("method") == "server/discover":
+        return {"error": {"code": -32601, "message": "Method not found"}}
+    result: dict[str, Any] = {}
+    if said.get("method") == "initialize":
+        info = {"name": "scripted", "version": "1"}
+        result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
+    elif said.get("method") == "tools/list":
+        result = {"tools": [{"name": "go", "inputSchema": {"type": "object"}}]}
+    return {"result": result}
 
 
 async def called(answering: Any, config: McpConfig | None = None, **around: Any) -> tuple[dict[str, Any], Any]:
@@ -196,6 +203,44 @@ async def test_a_connection_that_breaks_in_mid_call() -> None:
 
     error, _ = await called(cut)
     assert (error["type"], error["code"]) == ("mcp_protocol_error", -32000)
+
+
+async def test_a_call_is_made_once() -> None:
+    """A server that dies over a call, on a connection that was kept from an earlier request, does not get it again."""
+    calls = 0
+
+    async def handler(peer: Peer) -> None:
+        nonlocal calls
+        while await peer.request():
+            said = json.loads(peer.body or b"{}")
+            if said.get("method") == "tools/call":
+                calls += 1
+                return
+            result = replied(said)
+            body = json.dumps({"jsonrpc": "2.0", "id": said.get("id"), **result}).encode()
+            await peer.answer(body if "id" in said else b"", "200 OK" if "id" in said else "202 Accepted")
+
+    async with loopback(handler) as root, world() as one:
+        made = await one.call((await one.tools(root))["go"], {})
+        assert made.item["status"] == "failed"
+        assert "closed the connection" in made.shown
+    assert calls == 1
+
+
+async def test_a_broken_stream_that_cannot_be_resumed() -> None:
+    """A server whose events have ids is asked for the rest; where that fails, what is told is that the call broke."""
+
+    async def cut(said: dict[str, Any], send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"id: 1\nretry: 1\ndata:\n\n"})
+
+    error, _ = await called(cut)
+    assert error == {
+        "type": "mcp_protocol_error",
+        "code": -32000,
+        "message": "The server closed the connection before it answered.",
+    }
 
 
 async def test_a_json_rpc_error() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import msgspec
 
 from antiphon.tools.mcp.failures import CONNECTION_CLOSED, NO_ANSWER, Failed, answered
 from antiphon.tools.mcp.server import Server
@@ -86,6 +87,7 @@ class Bridge(httpx2.AsyncBaseTransport):
             _CONNECT_SECONDS,
             _SILENCE_SECONDS,
             max_connections=_AT_ONCE,
+            repeatable=not _is_call(body),
         )
         if self._server.exempt:
             return await self._door.send(outgoing)
@@ -161,6 +163,15 @@ class _Body(httpx2.AsyncByteStream):
 
 def _header(reply: Reply, name: str) -> str:
     return next((value for key, value in reply.headers if key.lower() == name), "")
+
+
+class _Message(msgspec.Struct):
+    method: str = ""
+
+
+def _is_call(body: bytes) -> bool:
+    """Whether it calls a tool: nobody knows what a second call would do."""
+    return bool(body) and msgspec.json.decode(body, type=_Message).method == "tools/call"
 
 
 def _is_rpc_error(content: bytes) -> bool:

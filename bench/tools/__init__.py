@@ -1,0 +1,1 @@
+"""What calling tools costs the server, and whether calls that are made together end together."""
