@@ -18,7 +18,7 @@ BENCH_VENV := .venv-bench
 # JavaScript that the tests drive. A Node that is too old for it is no hindrance: one of the packages brings another.
 CLIENTS := tests/clients
 
-.PHONY: help setup serve test test-clients lint format docs bench bench-tools bench-tape lock clean
+.PHONY: help setup serve test test-clients lint format docs bench bench-tools bench-retrieval bench-index bench-tape lock clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,12 @@ bench: setup $(VENV)/.test ## Measure, against a plain byte forwarder.
 
 bench-tools: setup $(VENV)/.test ## Measure what calling tools costs.
 	$(BIN)/python -m bench.tools $(ARGS)
+
+bench-retrieval: setup $(VENV)/.test ## Measure how well vector stores find what is asked for.
+	$(BIN)/python -m bench.retrieval $(ARGS)
+
+bench-index: setup $(VENV)/.test ## Measure what the index of vector stores costs, on both databases.
+	$(BIN)/python -m bench.index $(ARGS)
 
 bench-tape: ## Measure the tape, beside vcrpy and pytest-recording.
 	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench-tape

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import httpx2
 import msgspec
+import numpy  # noqa: F401 - hypothesis looks at it in the middle of an import, if a server begins that in its thread
 import openai
 import pytest
 import uvicorn

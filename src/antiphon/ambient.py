@@ -35,6 +35,11 @@ PREFIXES = {
     "request": "req_",
     "completion": "chatcmpl-",
     "file": "file-",
+    "upload": "upload_",
+    "upload_part": "part_",
+    "vector_store": "vs_",
+    "file_batch": "vsfb_",
+    "job": "job_",
 }
 
 

@@ -1,4 +1,4 @@
-"""The Agents SDK drives our loop: hosted MCP with and without approvals, handoffs, streamed and not."""
+"""The Agents SDK drives our loop: hosted MCP with and without approvals, file search, handoffs, streamed and not."""
 
 from __future__ import annotations
 
@@ -101,3 +101,25 @@ async def test_a_session_with_tools_of_the_server(
     assert result.final_output == "Still 3."
     roles = [message["role"] for message in backend.last["messages"]]
     assert roles == ["user", "assistant", "tool", "assistant", "user"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_file_search(async_client: openai.AsyncOpenAI, backend: FakeBackend, *, streamed: bool) -> None:
+    """Its tool searches our stores; the results and the citation are there for who looks."""
+    file = await async_client.files.create(file=("moon.md", b"Aurora has 42 inhabitants."), purpose="assistants")
+    store = await async_client.vector_stores.create(name="moon")
+    await async_client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id, poll_interval_ms=10)
+    search = agents.FileSearchTool(vector_store_ids=[store.id], max_num_results=3, include_search_results=True)
+    one = agent(async_client, tools=[search])
+    backend.answer(*tool_calls(("c1", "file_search", '{"queries": ["inhabitants of Aurora"]}')))
+    backend.answer(*text(f"It has 42 <|{file.id}|>."))
+    if streamed:
+        result = agents.Runner.run_streamed(one, "How many?")
+        async for _ in result.stream_events():
+            pass
+    else:
+        result = await agents.Runner.run(one, "How many?")
+    assert result.final_output == "It has 42."
+    found, message = (item.raw_item for item in result.new_items)
+    assert [(one.file_id, one.text) for one in found.results] == [(file.id, "Aurora has 42 inhabitants.")]
+    assert [one.file_id for one in message.content[0].annotations] == [file.id]

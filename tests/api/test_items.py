@@ -503,11 +503,11 @@ def test_file_by_url(client: openai.OpenAI, backend: FakeBackend) -> None:
 
 
 @covers("item:message")
-def test_uploaded_files_are_refused_by_name(client: openai.OpenAI, backend: FakeBackend) -> None:
-    """There are no uploads yet: a ``file_id`` is a 400 that says where it stands."""
+def test_files_that_are_not_there(client: openai.OpenAI, backend: FakeBackend) -> None:
+    """A ``file_id`` that names nothing is a 400 that says where it stands."""
     for kind in ("input_file", "input_image"):
         item = {"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": kind, "file_id": "file-1"}]}
-        refused(lambda: ask(client, [item]), param="input[0].content[1].file_id", code="unsupported_parameter")  # noqa: B023
+        refused(lambda: ask(client, [item]), param="input[0].content[1].file_id", code="not_found")  # noqa: B023
     assert backend.calls == []
 
 

@@ -34,6 +34,11 @@ class Process:
         self._reader.start()
 
     @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """All of stderr so far."""
         return "\n".join(self.lines)

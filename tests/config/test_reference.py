@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.config import Config, McpConfig, McpServerConfig, ToolsConfig, UpstreamConfig, reference, tree
+from antiphon.config import (
+    Config,
+    EmbeddingModelConfig,
+    KnowledgeConfig,
+    McpConfig,
+    McpServerConfig,
+    ToolsConfig,
+    UpstreamConfig,
+    reference,
+    tree,
+)
 from antiphon.config.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,9 +56,11 @@ def test_the_example_is_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(shown.replace('default_upstream = "local"', ""), "utf-8")
     config = load(tmp_path / "a.toml", {}, {})
     server = McpServerConfig(url="http://127.0.0.1:8000/mcp")
+    model = EmbeddingModelConfig(document_prefix="search_document: ", query_prefix="search_query: ")
     assert config == Config(
         upstreams={"local": UpstreamConfig(url="http://127.0.0.1:8000/v1")},
         tools=ToolsConfig(mcp=McpConfig(servers={"local": server})),
+        knowledge=KnowledgeConfig(models={"local": model}),
     )
 
 

@@ -40,6 +40,31 @@ ENDPOINTS = _rows(
     GET /v1/conversations/{id}/items | pages of them
     GET /v1/conversations/{id}/items/{item} | one of them
     DELETE /v1/conversations/{id}/items/{item} | takes it out
+    POST /v1/files | keeps a file
+    GET /v1/files | pages of them, by purpose
+    GET /v1/files/{id} | what is known of it
+    GET /v1/files/{id}/content | its bytes, or a range of them
+    DELETE /v1/files/{id} | removes it
+    POST /v1/uploads | begins a file that comes in parts
+    POST /v1/uploads/{id}/parts | adds a part
+    POST /v1/uploads/{id}/complete | makes a file of them
+    POST /v1/uploads/{id}/cancel | drops them
+    POST /v1/vector_stores | makes a store, perhaps with files
+    GET /v1/vector_stores | pages of them, both ways
+    GET /v1/vector_stores/{id} | its status, counts and size
+    POST /v1/vector_stores/{id} | other name, metadata, expiry
+    DELETE /v1/vector_stores/{id} | removes it and all that it held
+    POST /v1/vector_stores/{id}/search | by meaning and words, with filters
+    POST /v1/vector_stores/{id}/files | has a file read into it
+    GET /v1/vector_stores/{id}/files | pages of them, by status
+    GET /v1/vector_stores/{id}/files/{file} | its status, error and settings
+    POST /v1/vector_stores/{id}/files/{file} | other attributes
+    DELETE /v1/vector_stores/{id}/files/{file} | takes it out
+    GET /v1/vector_stores/{id}/files/{file}/content | its text as it was read
+    POST /v1/vector_stores/{id}/file_batches | up to 2000 files, each with settings of its own
+    GET /v1/vector_stores/{id}/file_batches/{batch} | what became of them
+    POST /v1/vector_stores/{id}/file_batches/{batch}/cancel | reads no more of them
+    GET /v1/vector_stores/{id}/file_batches/{batch}/files | pages of them
     POST /v1/chat/completions | passed through
     POST /v1/completions | passed through
     POST /v1/embeddings | passed through
@@ -160,6 +185,9 @@ EVENTS = _rows(
     response.function_call_arguments.done | the arguments
     response.custom_tool_call_input.delta | freeform input grows
     response.custom_tool_call_input.done | the input
+    response.file_search_call.in_progress | the model searches vector stores
+    response.file_search_call.searching | they are asked
+    response.file_search_call.completed | they have answered
     response.mcp_list_tools.in_progress | an MCP server is asked for its tools
     response.mcp_list_tools.completed | it has told them
     response.mcp_list_tools.failed | it has not

@@ -59,11 +59,14 @@ def test_requirements_are_pinned_with_hashes(name: str) -> None:
 
 
 def test_pins_agree() -> None:
-    """A package that stands in several files has one version."""
+    """A package that stands in several files has one version, on each version of Python."""
     versions: dict[str, set[str]] = {}
     for path in (ROOT / "requirements").glob("*.txt"):
-        for name, version in re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", path.read_text("utf-8"), re.MULTILINE):
-            versions.setdefault(name, set()).add(version)
+        for name, version, marker in re.findall(
+            r"^([a-z0-9._-]+)==([^\s;]+)([^\\\n]*)", path.read_text("utf-8"), re.MULTILINE
+        ):
+            python = " ".join(re.findall(r"python_full_version [^a-z]*", marker))
+            versions.setdefault(f"{name} {python}", set()).add(version)
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
 

@@ -89,6 +89,16 @@ def test_the_first_python(port: int, tmp_path: Path) -> None:
     assert lines[-1] == "response.completed"
 
 
+def test_the_ingest(port: int, tmp_path: Path) -> None:
+    """The folder of the README goes into a store, and can be asked."""
+    example = next(block for block in blocks("README.md", "sh") if "antiphon ingest" in block)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("The warranty is two years.")
+    command = example.strip().replace(".venv/bin/antiphon", f"{sys.executable} -m antiphon").split()
+    told = run([*command, "--url", f"http://127.0.0.1:{port}"], tmp_path)
+    assert told.startswith("added     a.md\nStore 'manual' (vs_")
+
+
 def test_every_python_block_is_run() -> None:
     """There is no example that no test runs."""
     assert len(blocks("README.md", "python")) == 1
@@ -111,7 +121,7 @@ def test_make_commands_exist(page: str) -> None:
 
 def test_options_exist() -> None:
     """Each option that the README gives to `antiphon` is one; that of pytest is the plugin's, and tried elsewhere."""
-    commands = (["serve"], ["tape", "proxy"])
+    commands = (["serve"], ["ingest"], ["tape", "proxy"])
     told = "".join(CliRunner().invoke(main, [*command, "--help"]).output for command in commands) + "--record-mode"
     named = set(re.findall(r"--[a-z][a-z-]+", read("README.md")))
     assert named

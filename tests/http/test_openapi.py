@@ -69,7 +69,7 @@ def test_every_route_is_in_it(server: Server) -> None:
             reply = server.http.request(method, url, json={} if method == "POST" else None)
             assert (reply.status_code != 405) is (method in methods), (method, path)
         ids += [item[method.lower()]["operationId"] for method in methods]
-    assert len(set(ids)) == len(ids) == 21
+    assert len(set(ids)) == len(ids) >= 30
 
 
 def test_every_parameter_is_in_it() -> None:
@@ -157,6 +157,33 @@ def test_our_answers_fit(server: Server) -> None:
     assert problems("Conversation", talk) == []
     assert problems("ItemList", get(f"/v1/conversations/{talk['id']}/items").json()) == []
     assert problems("DeletedConversation", server.http.delete(f"/v1/conversations/{talk['id']}").json()) == []
+    form = {"data": {"purpose": "user_data"}, "files": {"file": b"abc"}}
+    file = server.http.post("/v1/files", **form).json()
+    assert problems("File", file) == []
+    assert problems("FileList", get("/v1/files").json()) == []
+    assert problems("DeletedFile", server.http.delete(f"/v1/files/{file['id']}").json()) == []
+    asked = {"bytes": 3, "filename": "a", "mime_type": "text/plain", "purpose": "batch"}
+    upload = server.http.post("/v1/uploads", json=asked).json()
+    assert problems("Upload", upload) == []
+    part = server.http.post(f"/v1/uploads/{upload['id']}/parts", files={"data": b"abc"}).json()
+    assert problems("UploadPart", part) == []
+    done = server.http.post(f"/v1/uploads/{upload['id']}/complete", json={"part_ids": [part["id"]]}).json()
+    assert problems("Upload", done) == []
+    store = server.http.post(
+        "/v1/vector_stores", json={"expires_after": {"anchor": "last_active_at", "days": 1}}
+    ).json()
+    assert problems("VectorStore", store) == []
+    assert problems("VectorStoreList", get("/v1/vector_stores").json()) == []
+    one, other = f"/v1/vector_stores/{store['id']}", server.http.post("/v1/files", **form).json()["id"]
+    put = server.http.post(f"{one}/files", json={"file_id": other, "attributes": {"a": 1, "b": "c", "d": True}}).json()
+    assert problems("VectorStoreFile", put) == []
+    assert problems("VectorStoreFileList", get(f"{one}/files").json()) == []
+    batch = server.http.post(f"{one}/file_batches", json={"file_ids": [other]}).json()
+    assert problems("FileBatch", batch) == []
+    assert problems("FileContentPage", get(f"{one}/files/{other}/content").json()) == []
+    assert problems("SearchResultsPage", server.http.post(f"{one}/search", json={"query": "abc"}).json()) == []
+    assert problems("DeletedVectorStoreFile", server.http.delete(f"{one}/files/{other}").json()) == []
+    assert problems("DeletedVectorStore", server.http.delete(one).json()) == []
     assert problems("DeletedResponse", server.http.delete(f"/v1/responses/{made['id']}").json()) == []
 
 

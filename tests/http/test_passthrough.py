@@ -93,6 +93,15 @@ def test_bytes_go_out_as_they_came(server: Server, backend: Backend) -> None:
         assert private not in head.lower().replace(KEY, "")
 
 
+def test_bytes_that_speak_of_files(server: Server, backend: Backend) -> None:
+    """A body whose text holds what would be looked for, and one with a file of the back end's own, keep their bytes."""
+    backend.handler = answering(COMPLETION)
+    for content in (rb'"\"file_id\" 1.0"', b'[{"type":"file","file":{"file_id" : "file-theirs"}}]', b"7"):
+        sent = b'{ "model":"m","messages" : [{"role":"user","content":' + content + b'}], "n": 1.50, "file_id" : 1}'
+        server.http.post("/v1/chat/completions", content=sent, headers={"content-type": "application/json"})
+        assert backend.last.body == sent
+
+
 def test_only_the_model_is_rewritten(server: Server, backend: Backend) -> None:
     """A prefix that names the back end is taken off; every other value keeps its bytes and its place."""
     backend.handler = answering(COMPLETION)

@@ -94,7 +94,7 @@ def _ask(
     asked = {name: request[name] for name in _SAME if name in request}
     made = client.responses.create(
         model=request["model"],
-        input=list(_items(request["messages"][told:])),
+        input=list(items(request["messages"][told:])),
         previous_response_id=previous,
         tools=tools,
         extra_headers={SCOPE: scope},
@@ -112,7 +112,7 @@ def _ask(
     return last.response
 
 
-def _items(messages: Sequence[Json]) -> Iterator[Any]:
+def items(messages: Sequence[Json]) -> Iterator[Any]:
     """The messages as a client of the Responses API sends them."""
     for message in messages:
         content, role = message.get("content"), message["role"]

@@ -90,7 +90,7 @@ def test_other_formats_are_passed_on(data: str, filename: str | None, part: dict
         ),
         (InputFile(file_url="https://example.com/a.pdf"), "f.file_url", "could not be fetched"),
         (InputFile(file_url="http://[oops"), "f.file_url", "could not be fetched"),
-        (InputFile(file_id="file-1"), "f.file_id", "not available"),
+        (InputFile(file_id="file-1"), "f.file_id", "there is no file"),
         (InputFile(filename="a.txt"), "f", "must have one of"),
     ],
 )

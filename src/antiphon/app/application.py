@@ -18,6 +18,8 @@ from starlette.routing import Route
 from starlette.routing import Router as Routes
 
 from antiphon import ambient
+from antiphon.app.filing import Filing
+from antiphon.app.knowledge import Knowledge
 from antiphon.app.tooling import own_kits, tooling
 from antiphon.config import Config, UpstreamConfig
 from antiphon.config.mask import masked_url
@@ -25,12 +27,16 @@ from antiphon.conversations.service import Conversations
 from antiphon.conversations.turns import Turns
 from antiphon.http.conversations import Conversations as ConversationRoutes
 from antiphon.http.exchange import Exchange
+from antiphon.http.files import Files as FileRoutes
 from antiphon.http.middleware import Frame
 from antiphon.http.models import Models
 from antiphon.http.openapi import openapi
 from antiphon.http.passthrough import Passthrough
 from antiphon.http.peer import Receive, Scope, Send
 from antiphon.http.responses import Responses
+from antiphon.http.uploads import Uploads as UploadRoutes
+from antiphon.http.vector_stores import VectorStores as VectorStoreRoutes
+from antiphon.responses.attachments import Attachments
 from antiphon.responses.sealing import BadKey, Sealer, load_keys
 from antiphon.responses.service import Service
 from antiphon.storage import CannotOpen, Store, open_store
@@ -121,16 +127,23 @@ class App:
             except (CannotOpen, BadKey) as why:
                 raise CannotStart(str(why)) from why
             stack.push_async_callback(store.close)
+            filing = Filing(config, store)
+            stack.push_async_callback(filing.parsers.aclose)
             over = self._taping.over if self._taping is not None else None
             fetcher = Fetcher(door, allow_private=config.server.host in _LOOPBACK, over=over)
             turns = Turns(store.conversations, config.conversations.wait_seconds)
             conversations = Conversations(store, turns, config.responses)
+            knowledge = Knowledge(config, store, filing.files, filing.parsers, router)
+            stack.push_async_callback(knowledge.aclose)
+            for housekeeping in (filing.keep_house(), knowledge.keep_house()):
+                stack.push_async_callback(_end, asyncio.create_task(housekeeping))
             tape = self._taping.tape if self._taping is not None else None
             kits = own_kits(
                 config,
                 self._environ,
                 door,
                 fetcher,
+                knowledge.stores,
                 allow_private=config.server.host in _LOOPBACK,
                 replays=tape is not None and tape.mode_of("tools") == "replay",
             )
@@ -138,11 +151,15 @@ class App:
                 stack.push_async_callback(kit.aclose)
             outside = self._taping.outside if self._taping is not None else None
             tools = tooling(config, [*kits, *self._kits], outside)
-            self._service = Service(config.responses, router, store, conversations, sealer, fetcher.fetch, tools)
+            attachments = Attachments(filing.showing)
+            self._service = Service(
+                config.responses, router, store, conversations, sealer, fetcher.fetch, attachments, tools
+            )
             stack.push_async_callback(self._service.close)
             expiry = asyncio.create_task(_expire(store, config.storage.journal_retention_seconds))
             stack.push_async_callback(_end, expiry)
-            self._routes.routes[:] = _routes(config, self._service, conversations, router)
+            self._routes.routes[:] = _routes(config, self._service, conversations, router, filing)
+            self._routes.routes += _file_routes(config, filing) + _vector_store_routes(config, knowledge)
             if self._taping is not None:
                 self._routes.routes.append(self._taping.control())
             self._stack = stack.pop_all()
@@ -164,9 +181,12 @@ def create_app(
     return App(config, environ, own, kits)
 
 
-def _routes(config: Config, service: Service, conversations: Conversations, router: Router) -> list[Route]:
+def _routes(
+    config: Config, service: Service, conversations: Conversations, router: Router, filing: Filing
+) -> list[Route]:
     responses, talks = Responses(service, config), ConversationRoutes(conversations)
-    passthrough, models = Passthrough(router, stall_seconds=config.responses.reader_stall_seconds), Models(router)
+    passthrough = Passthrough(router, filing.showing, stall_seconds=config.responses.reader_stall_seconds)
+    models = Models(router)
     table: list[tuple[str, str, Handler]] = [
         ("POST", "/v1/responses", responses.create),
         ("POST", "/v1/responses/input_tokens", responses.input_tokens),
@@ -190,6 +210,52 @@ def _routes(config: Config, service: Service, conversations: Conversations, rout
         ("GET", "/health", _health),
         ("GET", "/openapi.json", openapi),
     ]
+    return _endpoints(config, table)
+
+
+def _file_routes(config: Config, filing: Filing) -> list[Route]:
+    stall_seconds = config.responses.reader_stall_seconds
+    files = FileRoutes(filing.files, max_bytes=config.files.max_file_bytes, stall_seconds=stall_seconds)
+    uploads = UploadRoutes(filing.uploads)
+    table: list[tuple[str, str, Handler]] = [
+        ("POST", "/v1/files", files.create),
+        ("GET", "/v1/files", files.list),
+        ("GET", "/v1/files/{file_id}", files.retrieve),
+        ("DELETE", "/v1/files/{file_id}", files.delete),
+        ("GET", "/v1/files/{file_id}/content", files.content),
+        ("POST", "/v1/uploads", uploads.create),
+        ("POST", "/v1/uploads/{upload_id}/parts", uploads.add_part),
+        ("POST", "/v1/uploads/{upload_id}/complete", uploads.complete),
+        ("POST", "/v1/uploads/{upload_id}/cancel", uploads.cancel),
+    ]
+    return _endpoints(config, table)
+
+
+def _vector_store_routes(config: Config, knowledge: Knowledge) -> list[Route]:
+    stores, one = VectorStoreRoutes(knowledge.stores), "/v1/vector_stores/{vector_store_id}"
+    file, batch = f"{one}/files/{{file_id}}", f"{one}/file_batches/{{batch_id}}"
+    table: list[tuple[str, str, Handler]] = [
+        ("POST", "/v1/vector_stores", stores.create),
+        ("GET", "/v1/vector_stores", stores.list),
+        ("GET", one, stores.retrieve),
+        ("POST", one, stores.update),
+        ("DELETE", one, stores.delete),
+        ("POST", f"{one}/search", stores.search),
+        ("POST", f"{one}/files", stores.attach),
+        ("GET", f"{one}/files", stores.list_files),
+        ("GET", file, stores.retrieve_file),
+        ("POST", file, stores.update_file),
+        ("DELETE", file, stores.delete_file),
+        ("GET", f"{file}/content", stores.file_content),
+        ("POST", f"{one}/file_batches", stores.create_batch),
+        ("GET", batch, stores.retrieve_batch),
+        ("POST", f"{batch}/cancel", stores.cancel_batch),
+        ("GET", f"{batch}/files", stores.list_batch_files),
+    ]
+    return _endpoints(config, table)
+
+
+def _endpoints(config: Config, table: Sequence[tuple[str, str, Handler]]) -> list[Route]:
     limit = config.server.max_body_bytes
     return [Route(path, _Endpoint(handler, limit), methods=[method]) for method, path, handler in table]
 

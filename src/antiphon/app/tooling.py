@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from antiphon.config import Config
 from antiphon.responses.planning import Tooling
 from antiphon.tools.base import Json, Kit, Outside
+from antiphon.tools.file_search.kit import FileSearchKit
+from antiphon.tools.file_search.searching import Stores
 from antiphon.tools.mcp.kit import McpKit
 from antiphon.tools.search import SearchKit
 from antiphon.tools.web_search.kit import WebSearchKit
@@ -18,11 +20,19 @@ _log = logging.getLogger("antiphon")
 
 
 def own_kits(
-    config: Config, environ: Mapping[str, str], door: Transport, fetcher: Fetcher, *, allow_private: bool, replays: bool
+    config: Config,
+    environ: Mapping[str, str],
+    door: Transport,
+    fetcher: Fetcher,
+    stores: Stores,
+    *,
+    allow_private: bool,
+    replays: bool,
 ) -> list[Kit]:
     """Every kit that there is, to be closed by the caller. ``door`` is the bare one: the tape records whole calls."""
     return [
         SearchKit(),
+        FileSearchKit(stores, config.tools.prompts, replays=replays),
         WebSearchKit(config.tools, environ, door, fetcher, keyless=replays),
         McpKit(config.tools.mcp, door, allow_private=allow_private),
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from antiphon import __version__
+from antiphon.cli.ingest import ingest
 from antiphon.cli.tape import tape
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def check(config: Path | None, **options: Any) -> None:
     sys.exit(0 if run(loaded(config, options), os.environ, click.echo) else 1)
 
 
+main.add_command(ingest)
 main.add_command(tape)
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 SchemaMode = Literal["enforced", "validated"]
 TapeMode = Literal["live", "record", "replay", "record-if-missing", "verify"]
+PromptStyle = Literal["antiphon", "llama-stack", "llama-stack-2026-early", "llama-stack-2025", "llama-stack-2025-early"]
 TapeModeOf = Literal["", "live", "record", "replay", "record-if-missing", "verify"]
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -100,6 +101,85 @@ class ConversationsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     """How long a turn waits for the one before it, before it is refused with 409 `conversation_locked`."""
 
 
+class ParsingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How documents become text: in processes of their own, one file each, within these limits. Sizes in bytes, times
+    in seconds."""
+
+    workers: Annotated[int, msgspec.Meta(ge=1)] = 2
+    """Documents that are read at once."""
+    idle_seconds: Seconds = 60.0
+    """A process that has read nothing for so long ends."""
+    wall_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+    """A document that takes longer is given up."""
+    cpu_seconds: Annotated[int, msgspec.Meta(ge=1)] = 120
+    """The same, for the time that it keeps a processor busy."""
+    memory_bytes: Annotated[int, msgspec.Meta(ge=128 * 1024 * 1024)] = 2 * 1024 * 1024 * 1024
+    """Address space that reading a document may take."""
+    max_text_bytes: Bytes = 64 * 1024 * 1024
+    """A document with more text than this cannot be read."""
+    max_unpacked_bytes: Bytes = 1024 * 1024 * 1024
+    """A packed document (docx, pptx, xlsx) that unpacks to more than this is not read."""
+    max_entries: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    """The same, for the number of files packed into it."""
+
+
+class FilesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Files that clients upload. Sizes in bytes."""
+
+    max_file_bytes: Bytes = 512 * 1024 * 1024
+    """A longer file is refused with 413."""
+    max_upload_bytes: Bytes = 8 * 1024 * 1024 * 1024
+    """The same, for a file that comes in parts (`/v1/uploads`)."""
+    max_input_bytes: Bytes = 32 * 1024 * 1024
+    """A longer file cannot be shown to a model in a request; that of a vector store may be longer."""
+    parsing: ParsingConfig = ParsingConfig()
+
+
+class EmbeddingModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One embedding model by its name, where there is something to be said about it."""
+
+    path: str = ""
+    """Folder with `model.onnx` and `tokenizer.json`, to compute it here (`pip install 'antiphon[onnx]'`). Empty: an
+    upstream serves it."""
+    dimensions: Count = 0
+    """Numbers of a vector: asked of the upstream, or the first ones of a model computed here. 0: the model's own."""
+    document_prefix: str | None = None
+    """What goes before every document. Not set: what the model is known to want."""
+    query_prefix: str | None = None
+    """The same, before every question."""
+    max_tokens: Annotated[int, msgspec.Meta(ge=8)] = 2048
+    """What is longer is cut, for a model computed here."""
+
+
+class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Work that goes on behind the requests, such as reading files into vector stores. It is kept in the database until
+    it is done, and any server of that database may do it. Times in seconds."""
+
+    at_once: Annotated[int, msgspec.Meta(ge=1)] = 4
+    """Jobs that this server carries out at the same time."""
+    lease_seconds: Annotated[float, msgspec.Meta(ge=0.1)] = 30.0
+    """A job whose server died is taken up by another, or by the same one started anew, after this long."""
+    poll_seconds: Annotated[float, msgspec.Meta(ge=0.05)] = 5.0
+    """How often a server looks for jobs that others have left. Its own begin at once."""
+    attempts: Annotated[int, msgspec.Meta(ge=1)] = 5
+    """A job that failed so often is given up."""
+    retry_seconds: Seconds = 2.0
+    """Wait before the second attempt; it doubles for each one after that, up to 300."""
+
+
+class KnowledgeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Vector stores: how files are read, cut, embedded and found. Sizes in bytes."""
+
+    embedding_model: str = "all-MiniLM-L6-v2"
+    """Model of stores that name none. `all-MiniLM-L6-v2` comes along; any other name is a table below, or a model that
+    an upstream serves."""
+    embedding_batch: Annotated[int, msgspec.Meta(ge=1, le=2048)] = 64
+    """Texts in one request to an upstream."""
+    index_bytes: Bytes = 1024 * 1024 * 1024
+    """Vectors of stores that are kept in memory, with SQLite: the store used longest ago makes room."""
+    models: dict[str, EmbeddingModelConfig] = {}
+
+
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One back end that speaks Chat Completions. Its name in the table is the prefix of its models."""
 
@@ -123,6 +203,10 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Text between `<think>` and `</think>` at the start of an answer is reasoning."""
     send_reasoning: Literal["", "reasoning_content", "reasoning"] = ""
     """Field in which earlier reasoning goes back; empty: it is not sent."""
+    image_models: tuple[str, ...] = ()
+    """Models that read images: a document without text, such as a scan, is shown to them page by page. `"*"`: all."""
+    document_models: tuple[str, ...] = ()
+    """Models that read documents (PDF) themselves, and get them as they are; others get their text. `"*"`: all."""
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """Name under which it takes the limit on output tokens."""
     developer_role: bool = False
@@ -241,9 +325,9 @@ class ToolsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of one response. What more the model calls at once waits its turn."""
     max_output_bytes: Bytes = 100_000
     """What a model is shown of one call; what is longer is cut, and the model is told."""
-    prompts: Literal["antiphon", "llama-stack", "llama-stack-2025"] = "antiphon"
-    """Whose definitions of our tools a model is shown, and whose words it gets back: those of Llama Stack (or of Llama
-    Stack as it was in 2025) fit recordings that were made there."""
+    prompts: PromptStyle = "antiphon"
+    """Whose definitions of our tools a model is shown, and whose words it gets back: those of Llama Stack, as it is or
+    as it was then, fit recordings that were made there."""
     web_search: WebSearchConfig = WebSearchConfig()
     mcp: McpConfig = McpConfig()
 
@@ -255,6 +339,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: StorageConfig = StorageConfig()
     responses: ResponsesConfig = ResponsesConfig()
     conversations: ConversationsConfig = ConversationsConfig()
+    files: FilesConfig = FilesConfig()
+    knowledge: KnowledgeConfig = KnowledgeConfig()
+    jobs: JobsConfig = JobsConfig()
     tools: ToolsConfig = ToolsConfig()
     tape: TapeConfig = TapeConfig()
     upstreams: dict[str, UpstreamConfig] = {}

@@ -23,6 +23,7 @@ FILE_NAME = "antiphon.toml"
 #: Variables that begin like a setting and are none.
 OTHER_VARIABLES = {
     "ANTIPHON_CONFIG": "the configuration file, where `--config` does not name one",
+    "ANTIPHON_URL": "the server that `antiphon ingest` talks to",
     "ANTIPHON_KEYS": "keys of `encrypted_content`, separated by commas: the first encrypts, all decrypt",
 }
 
@@ -119,6 +120,8 @@ class _Layers:
     def take_override(self, dotted: str, value: Any) -> None:
         """One setting or table of the command line."""
         path = tuple(dotted.split(".", 4 if dotted.startswith("tools.") else 2))
+        if path[:2] == ("knowledge", "models") and not isinstance(value, Mapping):
+            path = (*path[:2], *path[2].rsplit(".", 1))  # names of models have points in them
         if isinstance(value, Mapping):
             for old in [p for p in self.values if p[: len(path)] == path]:
                 del self.values[old], self.origins[old]
@@ -150,6 +153,8 @@ class _Layers:
                     f'{origin}: upstream {name} has no url. Add url = "http://host:port/v1" to [{tree.dotted(path)}].'
                 )
             _check_upstream(name, url, self.origins[*path, "url"])
+            return
+        if path[:3] != ("tools", "mcp", "servers"):
             return
         if not url and not table.get("command"):
             raise ConfigError(

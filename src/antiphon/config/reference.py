@@ -148,6 +148,8 @@ _EXAMPLES = {
     "WebSearchConfig.key": '"env:SEARCH_KEY"',
     "McpServerConfig.url": '"http://127.0.0.1:8000/mcp"',
     "authorization": '"env:LOCAL_TOKEN"',
+    "document_prefix": '"search_document: "',
+    "query_prefix": '"search_query: "',
     "dir": '"recordings"',
     "faults": '"faults.toml"',
     "control_token": '"env:TAPE_TOKEN"',

@@ -1,9 +1,9 @@
 """``/v1/chat/completions``, ``/v1/completions`` and ``/v1/embeddings``: the back end's own answer, as it comes.
 
 Of the request only ``model`` is read. Its bytes go on unchanged where the route keeps the name, else with that one
-value replaced. Of the reply each network read is one write; status and body stay as they are, and of the headers those
-that clients act on. The query string stays here: these endpoints have no parameter in it, and some clients carry keys
-there.
+value replaced; and a file that a chat names by an id of ours is put in its place (``http/chat_files``). Of the reply
+each network read is one write; status and body stay as they are, and of the headers those that clients act on. The
+query string stays here: these endpoints have no parameter in it, and some clients carry keys there.
 
 How it ends when it cannot go well:
 
@@ -26,12 +26,15 @@ import time
 import msgspec
 
 from antiphon.errors import InvalidRequest, UpstreamError
+from antiphon.files.showing import Showing, reads
+from antiphon.http.chat_files import may_hold_files, with_files
 from antiphon.http.exchange import ClientGone, Exchange
 from antiphon.http.peer import Peer
+from antiphon.storage.model import Owner
 from antiphon.upstream.chat import MAX_ERROR_BYTES, Upstream
 from antiphon.upstream.door import ExchangeFailed, Reply, header, host_of, read_all
 from antiphon.upstream.errors import refusal, scrub, unreachable
-from antiphon.upstream.routing import Router
+from antiphon.upstream.routing import Route, Router
 from antiphon.wire.reading import convert, decode_object, missing_parameter
 
 _log = logging.getLogger("antiphon.http")
@@ -51,6 +54,7 @@ _decode_error = msgspec.json.Decoder(_Error).decode
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
+_CHAT = "/chat/completions"
 #: Reply headers that go back to the client, beside those that begin with the prefix.
 _KEPT = frozenset(
     {"content-type", "content-length", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"}
@@ -68,17 +72,21 @@ _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _FLUSH_SECONDS = 5.0
 
 
+Fields = dict[str, msgspec.Raw]
+
+
 class Passthrough:
     """Handlers over one ``Router``."""
 
-    def __init__(self, router: Router, *, stall_seconds: float = 60.0) -> None:
-        """A client that takes nothing for ``stall_seconds`` is let go."""
+    def __init__(self, router: Router, showing: Showing | None = None, *, stall_seconds: float = 60.0) -> None:
+        """A client that takes nothing for ``stall_seconds`` is let go. Without ``showing`` there are no files here."""
         self._router = router
+        self._showing = showing
         self._stall_seconds = stall_seconds
 
     async def chat(self, exchange: Exchange) -> None:
         """``POST /v1/chat/completions``, streamed or not."""
-        await self._pass(exchange, "/chat/completions")
+        await self._pass(exchange, _CHAT)
 
     async def completions(self, exchange: Exchange) -> None:
         """``POST /v1/completions``, streamed or not."""
@@ -97,8 +105,11 @@ class Passthrough:
                 async with asyncio.timeout(None) as scope:
                     peer.on_gone(lambda: scope.reschedule(0))
                     route = await self._router.resolve(model)
-                    if route.model != model:
-                        body = _encode({**fields, "model": route.model})
+                    told = fields
+                    if path == _CHAT and may_hold_files(body):
+                        told = await self._with_files(fields, exchange.owner, route)
+                    if told is not fields or route.model != model:
+                        body = _encode({**told, "model": route.model})
                     reply = await route.upstream.forward("POST", path, body, exchange.headers())
                     relay = _Relay(
                         exchange, peer, route.upstream, reply, stall_seconds=self._stall_seconds, began=began
@@ -111,6 +122,15 @@ class Passthrough:
                 if not scope.expired():
                     raise
                 # The client has gone: nobody is left to be told.
+
+    async def _with_files(self, fields: Fields, owner: Owner, route: Route) -> Fields:
+        """The body with the files that its messages name; the same object where they name none."""
+        messages = fields.get("messages")
+        if messages is None or self._showing is None:
+            return fields
+        model_reads = reads(route.upstream.config, route.model)
+        told = await with_files(bytes(messages), owner, self._showing, model_reads)
+        return fields if told is None else {**fields, "messages": msgspec.Raw(told)}
 
 
 def read_model(body: bytes) -> tuple[dict[str, msgspec.Raw], str]:

@@ -13,8 +13,10 @@ from antiphon.config import ResponsesConfig, ToolsConfig, UpstreamConfig
 from antiphon.conversations.service import Conversations
 from antiphon.conversations.turns import Hold
 from antiphon.errors import APIError, InvalidRequest, first_of
+from antiphon.files.showing import reads
 from antiphon.responses import echo, history, prompt
 from antiphon.responses.asking import ClientHeaders
+from antiphon.responses.attachments import Attachments
 from antiphon.responses.composing import Composer
 from antiphon.responses.history import Past
 from antiphon.responses.run import Plan
@@ -71,9 +73,11 @@ class Planner:
         conversations: Conversations,
         sealer: Callable[[], Sealer],
         fetch: Fetch,
+        attachments: Attachments,
         tooling: Tooling,
     ) -> None:
         self._config = config
+        self._attachments = attachments
         self._tooling = tooling
         self._conversations = conversations
         self._fetch = fetch
@@ -96,10 +100,11 @@ class Planner:
         self._check_choice(request)
         added = _added_tools([*past.items, *items])
         toolsets = self._toolsets(request)
-        compose = self._composer(request, route, past, items, added, set(toolsets), owner)
+        told, new = await self._shown(route, past, items, owner)
+        compose = self._composer(request, route, told, new, added, set(toolsets), owner)
         serving = prompt = None
         if toolsets:
-            serving = self._serving(request, toolsets)
+            serving = self._serving(request, toolsets, owner)
             unserved = Toolbox.check(request.tools or (), request.tool_choice, added, set(toolsets))
         else:
             composer = compose(())
@@ -132,7 +137,8 @@ class Planner:
         """Only the chat request of it, for counting."""
         route = await self._router.resolve(request.model)
         past, items = await self._said(request, owner)
-        compose = self._composer(request, route, past, items, _added_tools([*past.items, *items]), set(), owner)
+        told, new = await self._shown(route, past, items, owner)
+        compose = self._composer(request, route, told, new, _added_tools([*past.items, *items]), set(), owner)
         return route, compose(()).prompt().request
 
     async def _said(
@@ -147,6 +153,14 @@ class Planner:
         if wanted:
             items = prompt.resolve(items, await history.find(self._store, owner, wanted, before.items))
         return before, await self._with_files(items)
+
+    async def _shown(
+        self, route: Route, past: Past, items: list[ItemDict], owner: Owner
+    ) -> tuple[Past, list[ItemDict]]:
+        """The same with what files hold, for this model. It is not kept: a file that is deleted is shown no more."""
+        model_reads = reads(route.upstream.config, route.model)
+        told, new = await self._attachments.shown(owner, past.items, items, model_reads)
+        return msgspec.structs.replace(past, items=told), new
 
     async def _before(self, request: CreateResponse, owner: Owner, hold: Hold | None) -> Past:
         """The chain or the conversation. An item that was put into a conversation may still link a file."""
@@ -239,7 +253,7 @@ class Planner:
             if (kit := self._tooling.kits.get(str(entry.get("type")))) is not None
         }
 
-    def _serving(self, request: CreateResponse, toolsets: Mapping[int, Toolset]) -> Serving:
+    def _serving(self, request: CreateResponse, toolsets: Mapping[int, Toolset], owner: Owner) -> Serving:
         """The tools of this request that run here."""
         tooling, limits = self._tooling, self._tooling.limits
         around = Around(
@@ -248,6 +262,7 @@ class Planner:
             include=frozenset(request.include or ()),
             timeout=limits.call_seconds,
             max_output_bytes=limits.max_output_bytes,
+            owner=owner,
         )
         at_once = 1 if request.parallel_tool_calls is False else limits.calls_at_once
         return Serving(toolsets, around, Limits(request.max_tool_calls, at_once))

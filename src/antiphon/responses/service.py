@@ -16,6 +16,7 @@ from antiphon.config import ResponsesConfig
 from antiphon.conversations.service import Conversations
 from antiphon.errors import InvalidRequest, NotFound, Unavailable
 from antiphon.responses.asking import ClientHeaders
+from antiphon.responses.attachments import Attachments
 from antiphon.responses.journal import Journal
 from antiphon.responses.planning import Fetch, Planner, Tooling
 from antiphon.responses.run import Plan, Run, whole
@@ -48,12 +49,13 @@ class Service:
         conversations: Conversations,
         sealer: Callable[[], Sealer],
         fetch: Fetch,
+        attachments: Attachments,
         tooling: Tooling,
     ) -> None:
         self._config = config
         self._store = store
         self._conversations = conversations
-        self._planner = Planner(config, router, store, conversations, sealer, fetch, tooling)
+        self._planner = Planner(config, router, store, conversations, sealer, fetch, attachments, tooling)
         self._running: dict[asyncio.Task[None], Run] = {}
         self._stored: dict[tuple[Owner, str], Run] = {}
         self._closing = False

@@ -12,13 +12,14 @@ from antiphon.config import StorageConfig
 from antiphon.storage.database import Database
 from antiphon.storage.model import CannotOpen, Store
 from antiphon.storage.store import SqlStore
+from antiphon.storage.stores import Stores
 
-__all__ = ["CannotOpen", "Store", "open_store"]
+__all__ = ["CannotOpen", "Store", "Stores", "open_store"]
 
 _FILE = "antiphon.db"
 
 
-async def open_store(config: StorageConfig) -> Store:
+async def open_store(config: StorageConfig) -> Stores:
     """The store that ``database_url`` names, ready for use; without one, a SQLite file in ``data_dir``.
 
     Raises ``CannotOpen`` with a sentence for a person.

@@ -8,9 +8,67 @@ Each statement is its text and the names of its parameters, in the order in whic
 from __future__ import annotations
 
 #: What a database of this schema is stamped with.
-REVISION = "0003"
+REVISION = "0006"
 
 SQLITE: dict[str, tuple[str, str]] = {
+    "add_chunk_file": (
+        "INSERT INTO chunk_files (owner, store_id, file_id, first, chunks, version, written, attributes, lengths, vectors) VALUES (?, ?, ?, (SELECT coalesce(max(id), 0) + 1 FROM chunk_words_docsize), ?, (SELECT version FROM chunk_stores WHERE owner = ? AND store_id = ? AND dimensions = ?), (SELECT version FROM chunk_stores WHERE owner = ? AND store_id = ?), ?, ?, ?)",
+        "owner store_id file_id count owner store_id dimensions owner store_id attributes lengths vectors",
+    ),
+    "add_chunks": (
+        "INSERT INTO chunks (owner, store_id, file_id, n, tokens, text, words) SELECT ?, ?, ?, key, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)",
+        "owner store_id file_id rows",
+    ),
+    "add_file": (
+        "INSERT INTO files (owner, id, filename, purpose, bytes, created_at, expires_at, sha256, media_type, sweep_at, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        "owner id filename purpose bytes created_at expires_at sha256 media_type sweep_at",
+    ),
+    "add_file_batch": (
+        """
+INSERT INTO file_batches (owner, store_id, id, created_at, cancelled) SELECT ? AS anon_1, ? AS anon_2, ? AS anon_3, ? AS anon_4, 0 AS anon_5
+WHERE EXISTS (SELECT *
+FROM vector_stores
+WHERE vector_stores.owner = ? AND vector_stores.id = ?) RETURNING id
+""",
+        "owner store_id batch_id now owner store_id",
+    ),
+    "add_jobs": (
+        """
+INSERT INTO jobs (owner, id, kind, payload, ready_at, attempts, cancelled) SELECT ? AS anon_1, jobs.id, jobs.kind, jobs.payload, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + CAST(jobs.wait AS BIGINT) AS anon_2, 0, 0 AS anon_3
+FROM (SELECT json_extract(each_jobs.value, '$[0]') AS id, json_extract(each_jobs.value, '$[1]') AS kind, json_extract(each_jobs.value, '$[2]') AS payload, json_extract(each_jobs.value, '$[3]') AS wait
+FROM json_each(?) AS each_jobs) AS jobs
+WHERE 1 = 1 ON CONFLICT DO NOTHING
+""",
+        "owner jobs",
+    ),
+    "add_part": (
+        """
+INSERT INTO upload_parts (owner, upload_id, id, created_at, bytes, sha256) SELECT ? AS anon_1, ? AS anon_2, ? AS anon_3, ? AS anon_4, ? AS anon_5, ? AS anon_6
+FROM uploads
+WHERE uploads.owner = ? AND uploads.id = ? AND uploads.last_part = ?
+""",
+        "owner upload_id part_id created_at bytes sha256 owner upload_id part_id",
+    ),
+    "add_upload": (
+        "INSERT INTO uploads (owner, id, filename, purpose, bytes, created_at, expires_at, media_type, expires_after, status, file_id, received, last_part, sweep_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, ?)",
+        "owner id filename purpose bytes created_at expires_at media_type expires_after status file_id sweep_at",
+    ),
+    "add_upload_file": (
+        """
+INSERT INTO files (owner, id, filename, purpose, bytes, created_at, expires_at, sha256, media_type, sweep_at, deleted) SELECT ? AS anon_1, ? AS anon_2, ? AS anon_3, ? AS anon_4, ? AS anon_5, ? AS anon_6, ? AS anon_7, ? AS anon_8, ? AS anon_9, ? AS anon_10, 0 AS anon_11
+FROM uploads
+WHERE uploads.owner = ? AND uploads.id = ? AND uploads.file_id = ?
+""",
+        "owner file_id filename purpose bytes created_at expires_at sha256 media_type sweep_at owner upload_id file_id",
+    ),
+    "add_vector_store": (
+        "INSERT INTO vector_stores (owner, id, created_at, name, description, metadata, expires_days, last_active_at, expired, embedding_model, dimensions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "owner id created_at name description metadata expires_days last_active_at expired embedding_model dimensions",
+    ),
+    "add_words": (
+        "INSERT INTO chunk_words (rowid, words) SELECT f.first + c.n, CASE WHEN c.words = '' THEN '' ELSE ? || replace(c.words, ' ', ' ' || ?) END FROM chunk_files f JOIN chunks c ON c.owner = f.owner AND c.store_id = f.store_id AND c.file_id = f.file_id WHERE f.owner = ? AND f.store_id = ? AND f.file_id = ? ORDER BY f.first + c.n",
+        "key key owner store_id file_id",
+    ),
     "adopt_conversation_items": (
         "UPDATE conversation_items SET response_id=conversation_items.conversation_id, item_position=conversation_items.position WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.response_id = ?",
         "owner conversation_id response_id",
@@ -23,13 +81,148 @@ SQLITE: dict[str, tuple[str, str]] = {
         "UPDATE items SET response_id=conversation_items.conversation_id, position=conversation_items.position FROM conversation_items WHERE items.owner = ? AND items.response_id = ? AND conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.response_id = ? AND conversation_items.item_position = items.position",
         "owner response_id owner conversation_id response_id",
     ),
+    "attach_files": (
+        """
+INSERT INTO vector_store_files (owner, store_id, file_id, filename, created_at, status, usage_bytes, error_code, error_message, attributes, chunking, job_id, document, replaced, version) SELECT ? AS anon_1, ? AS anon_2, files.file_id, files.filename, ? AS anon_3, 'in_progress', 0, NULL AS error_code, NULL AS error_message, files.attributes, files.chunking, files.job_id, NULL AS document, NULL AS replaced, 0
+FROM (SELECT json_extract(each_files.value, '$[0]') AS file_id, json_extract(each_files.value, '$[1]') AS filename, json_extract(each_files.value, '$[2]') AS attributes, json_extract(each_files.value, '$[3]') AS chunking, json_extract(each_files.value, '$[4]') AS job_id
+FROM json_each(?) AS each_files) AS files
+WHERE EXISTS (SELECT *
+FROM vector_stores
+WHERE vector_stores.owner = ? AND vector_stores.id = ?) ORDER BY files.file_id ON CONFLICT (owner, store_id, file_id) DO UPDATE SET status = excluded.status, error_code = NULL, error_message = NULL, attributes = excluded.attributes, chunking = excluded.chunking, job_id = excluded.job_id, version = (vector_store_files.version + 1)
+""",
+        "owner store_id now files owner store_id",
+    ),
     "bury": (
         "UPDATE responses SET deleted=1, item_count=0, item_bytes=0, request=?, result=? WHERE responses.owner = ? AND responses.id = ? AND responses.deleted = 0 RETURNING id",
         "empty empty owner response_id",
     ),
+    "bury_file": (
+        "UPDATE files SET sweep_at=0, deleted=1 WHERE files.owner = ? AND files.id = ? AND (files.deleted = 1 OR files.expires_at IS NULL OR files.expires_at > ?) RETURNING id, owner, filename, purpose, bytes, created_at, expires_at, sha256, media_type, sweep_at",
+        "owner file_id now",
+    ),
+    "cancel_file_batch": (
+        "UPDATE file_batches SET cancelled=1 WHERE file_batches.owner = ? AND file_batches.store_id = ? AND file_batches.id = ? RETURNING id",
+        "owner store_id batch_id",
+    ),
+    "cancel_files_of_batch": (
+        """
+UPDATE vector_store_files SET status='cancelled', usage_bytes=0, document=NULL, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.status = 'in_progress' AND vector_store_files.file_id IN (SELECT file_batch_files.file_id
+FROM file_batch_files
+WHERE file_batch_files.owner = ? AND file_batch_files.store_id = ? AND file_batch_files.batch_id = ?)
+""",
+        "owner store_id owner store_id batch_id",
+    ),
+    "cancel_files_of_store": (
+        "UPDATE vector_store_files SET status='cancelled', usage_bytes=0, document=NULL, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.status = 'in_progress'",
+        "owner store_id",
+    ),
+    "cancel_job": (
+        "UPDATE jobs SET ready_at=CASE WHEN (jobs.token IS NULL) THEN CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) ELSE jobs.ready_at END, cancelled=1 WHERE jobs.owner = ? AND jobs.id = ? RETURNING id",
+        "owner job_id",
+    ),
+    "cancel_jobs_of_batch": (
+        """
+UPDATE jobs SET ready_at=CASE WHEN (jobs.token IS NULL) THEN CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) ELSE jobs.ready_at END, cancelled=1 WHERE jobs.owner = ? AND jobs.id IN (SELECT vector_store_files.job_id
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.status = 'in_progress' AND vector_store_files.file_id IN (SELECT file_batch_files.file_id
+FROM file_batch_files
+WHERE file_batch_files.owner = ? AND file_batch_files.store_id = ? AND file_batch_files.batch_id = ?))
+""",
+        "owner owner store_id owner store_id batch_id",
+    ),
+    "cancel_jobs_of_store": (
+        """
+UPDATE jobs SET ready_at=CASE WHEN (jobs.token IS NULL) THEN CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) ELSE jobs.ready_at END, cancelled=1 WHERE jobs.owner = ? AND jobs.id IN (SELECT vector_store_files.job_id
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.status = 'in_progress')
+""",
+        "owner owner store_id",
+    ),
+    "change_attributes": (
+        "UPDATE vector_store_files SET attributes=?, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.file_id = ? RETURNING owner, store_id, file_id, filename, created_at, status, usage_bytes, error_code, error_message, attributes, chunking, job_id, document, replaced, version",
+        "attributes owner store_id file_id",
+    ),
+    "change_vector_store": (
+        "UPDATE vector_stores SET name=CASE WHEN ? THEN ? ELSE vector_stores.name END, metadata=CASE WHEN ? THEN ? ELSE vector_stores.metadata END, expires_days=CASE WHEN ? THEN ? ELSE vector_stores.expires_days END WHERE vector_stores.owner = ? AND vector_stores.id = ? RETURNING owner, id, created_at, name, description, metadata, expires_days, last_active_at, expired, embedding_model, dimensions",
+        "set_name name set_metadata metadata set_expires_days expires_days owner store_id",
+    ),
+    "chunk_contents": (
+        "SELECT text FROM chunks WHERE owner = ? AND store_id = ? AND file_id = ? ORDER BY n",
+        "owner store_id file_id",
+    ),
+    "chunk_file_names": (
+        "SELECT file_id FROM chunk_files WHERE owner = ? AND store_id = ?",
+        "owner store_id",
+    ),
+    "chunk_files": (
+        "SELECT file_id, first, chunks, version, written, attributes FROM chunk_files WHERE owner = ? AND store_id = ? AND version > ?",
+        "owner store_id since",
+    ),
+    "chunk_postings": (
+        "SELECT term, group_concat(doc) FROM chunk_vocabulary WHERE term IN (SELECT value FROM json_each(?)) GROUP BY term",
+        "terms",
+    ),
+    "chunk_texts": (
+        "SELECT c.file_id, c.n, c.text, f.written FROM json_each(?) h CROSS JOIN chunks c ON c.owner = ? AND c.store_id = ? AND c.file_id = json_extract(h.value, '$[0]') AND c.n = json_extract(h.value, '$[1]') JOIN chunk_files f ON f.owner = c.owner AND f.store_id = c.store_id AND f.file_id = c.file_id",
+        "hits owner store_id",
+    ),
+    "chunk_vectors": (
+        "SELECT file_id, first, chunks, version, written, attributes, lengths, vectors FROM chunk_files WHERE owner = ? AND store_id = ? AND file_id IN (SELECT value FROM json_each(?))",
+        "owner store_id files",
+    ),
+    "chunk_version": (
+        "SELECT version, removed, dimensions FROM chunk_stores WHERE owner = ? AND store_id = ?",
+        "owner store_id",
+    ),
     "claim": (
         "UPDATE conversations SET claim=?, claimed_until=(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?) WHERE conversations.owner = ? AND conversations.id = ? AND (conversations.claim IS NULL OR conversations.claimed_until <= CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)) RETURNING next_position, item_count, item_bytes",
         "token milliseconds owner conversation_id",
+    ),
+    "claim_jobs": (
+        """
+WITH RECURSIVE owners(owner) AS
+(SELECT min(jobs.owner) AS owner
+FROM jobs UNION ALL SELECT (SELECT min(jobs.owner) AS min_1
+FROM jobs
+WHERE jobs.owner > owners.owner) AS anon_1
+FROM owners
+WHERE owners.owner IS NOT NULL)
+ UPDATE jobs SET ready_at=(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?), attempts=(jobs.attempts + 1), token=? FROM (SELECT owners.owner AS owner, (SELECT jobs.id
+FROM jobs
+WHERE jobs.owner = owners.owner AND jobs.ready_at <= CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AND jobs.kind IN (SELECT each_kinds.value
+FROM json_each(?) AS each_kinds) ORDER BY jobs.ready_at, jobs.id
+ LIMIT 1 OFFSET 0) AS id
+FROM owners
+WHERE (SELECT jobs.id
+FROM jobs
+WHERE jobs.owner = owners.owner AND jobs.ready_at <= CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AND jobs.kind IN (SELECT each_kinds.value
+FROM json_each(?) AS each_kinds) ORDER BY jobs.ready_at, jobs.id
+ LIMIT 1 OFFSET 0) IS NOT NULL
+ LIMIT ? OFFSET 0) AS found WHERE jobs.owner = found.owner AND jobs.id = found.id RETURNING owner, id, kind, payload, attempts, cancelled
+""",
+        "milliseconds token kinds kinds limit",
+    ),
+    "complete_file": (
+        """
+UPDATE vector_store_files SET status='completed', usage_bytes=?, error_code=NULL, error_message=NULL, document=?, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.file_id = ? AND vector_store_files.job_id = ? AND vector_store_files.status = 'in_progress' AND (EXISTS (SELECT *
+FROM jobs
+WHERE jobs.owner = ? AND jobs.id = ? AND jobs.token = ?)) AND vector_store_files.version = ? RETURNING owner, store_id, file_id, filename, created_at, status, usage_bytes, error_code, error_message, attributes, chunking, job_id, document, replaced, version
+""",
+        "usage_bytes job_id owner store_id file_id job_id owner job_id token version",
+    ),
+    "complete_upload": (
+        "UPDATE uploads SET status='completed', file_id=?, sweep_at=? WHERE uploads.owner = ? AND uploads.id = ? AND uploads.status = 'pending' AND uploads.expires_at > ? RETURNING id",
+        "file_id forget_at owner upload_id now",
+    ),
+    "content_in_use": (
+        """
+SELECT 1
+FROM files
+WHERE files.owner = ? AND files.sha256 = ? UNION ALL SELECT 1
+FROM upload_parts
+WHERE upload_parts.owner = ? AND upload_parts.sha256 = ?
+""",
+        "owner sha256 owner sha256",
     ),
     "conversation": (
         """
@@ -100,6 +293,18 @@ WHERE other.owner = ? AND other.sha256 = blobs.sha256 AND other.response_id != ?
 """,
         "owner owner response_id owner response_id",
     ),
+    "delete_file_batch_files": (
+        "DELETE FROM file_batch_files WHERE file_batch_files.owner = ? AND file_batch_files.store_id = ?",
+        "owner store_id",
+    ),
+    "delete_file_batches": (
+        "DELETE FROM file_batches WHERE file_batches.owner = ? AND file_batches.store_id = ?",
+        "owner store_id",
+    ),
+    "delete_file_of_store": (
+        "DELETE FROM vector_store_files WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.file_id = ? AND vector_store_files.version = ? RETURNING file_id",
+        "owner store_id file_id version",
+    ),
     "delete_item_blobs": (
         "DELETE FROM item_blobs WHERE item_blobs.owner = ? AND item_blobs.response_id = ?",
         "owner response_id",
@@ -116,6 +321,38 @@ WHERE other.owner = ? AND other.sha256 = blobs.sha256 AND other.response_id != ?
         "DELETE FROM steps WHERE steps.owner = ? AND steps.response_id = ?",
         "owner response_id",
     ),
+    "delete_vector_store": (
+        "DELETE FROM vector_stores WHERE vector_stores.owner = ? AND vector_stores.id = ? RETURNING id",
+        "owner store_id",
+    ),
+    "delete_vector_store_files": (
+        "DELETE FROM vector_store_files WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ?",
+        "owner store_id",
+    ),
+    "drop_all_chunk_files": (
+        "DELETE FROM chunk_files WHERE owner = ? AND store_id = ?",
+        "owner store_id",
+    ),
+    "drop_all_chunks": (
+        "DELETE FROM chunks WHERE owner = ? AND store_id = ?",
+        "owner store_id",
+    ),
+    "drop_all_words": (
+        "INSERT INTO chunk_words (chunk_words, rowid, words) SELECT 'delete', f.first + c.n, CASE WHEN c.words = '' THEN '' ELSE ? || replace(c.words, ' ', ' ' || ?) END FROM chunk_files f JOIN chunks c ON c.owner = f.owner AND c.store_id = f.store_id AND c.file_id = f.file_id WHERE f.owner = ? AND f.store_id = ? ORDER BY f.first + c.n",
+        "key key owner store_id",
+    ),
+    "drop_chunk_file": (
+        "DELETE FROM chunk_files WHERE owner = ? AND store_id = ? AND file_id = ?",
+        "owner store_id file_id",
+    ),
+    "drop_chunk_store": (
+        "DELETE FROM chunk_stores WHERE owner = ? AND store_id = ?",
+        "owner store_id",
+    ),
+    "drop_chunks": (
+        "DELETE FROM chunks WHERE owner = ? AND store_id = ? AND file_id = ?",
+        "owner store_id file_id",
+    ),
     "drop_conversation": (
         "DELETE FROM conversations WHERE conversations.owner = ? AND conversations.id = ? RETURNING id",
         "owner response_id",
@@ -124,9 +361,46 @@ WHERE other.owner = ? AND other.sha256 = blobs.sha256 AND other.response_id != ?
         "DELETE FROM conversation_items WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ?",
         "owner response_id",
     ),
+    "drop_file": (
+        "DELETE FROM files WHERE files.owner = ? AND files.id = ?",
+        "owner file_id",
+    ),
+    "drop_upload": (
+        "DELETE FROM uploads WHERE uploads.owner = ? AND uploads.id = ?",
+        "owner upload_id",
+    ),
+    "drop_upload_part": (
+        "DELETE FROM upload_parts WHERE upload_parts.owner = ? AND upload_parts.upload_id = ? AND upload_parts.id = ?",
+        "owner upload_id part_id",
+    ),
+    "drop_upload_parts": (
+        "DELETE FROM upload_parts WHERE upload_parts.owner = ? AND upload_parts.upload_id = ?",
+        "owner upload_id",
+    ),
+    "drop_words": (
+        "INSERT INTO chunk_words (chunk_words, rowid, words) SELECT 'delete', f.first + c.n, CASE WHEN c.words = '' THEN '' ELSE ? || replace(c.words, ' ', ' ' || ?) END FROM chunk_files f JOIN chunks c ON c.owner = f.owner AND c.store_id = f.store_id AND c.file_id = f.file_id WHERE f.owner = ? AND f.store_id = ? AND f.file_id = ? ORDER BY f.first + c.n",
+        "key key owner store_id file_id",
+    ),
+    "due_vector_stores": (
+        """
+SELECT vector_stores.owner, vector_stores.id
+FROM vector_stores
+WHERE vector_stores.expired = 0 AND vector_stores.expires_days IS NOT NULL AND vector_stores.last_active_at + vector_stores.expires_days * 86400 <= ?
+ LIMIT ? OFFSET 0
+""",
+        "now limit",
+    ),
+    "empty_files_of_store": (
+        "UPDATE vector_store_files SET usage_bytes=0, document=NULL, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ?",
+        "owner store_id",
+    ),
     "end_turn": (
         "UPDATE conversations SET next_position=(conversations.next_position + ?), item_count=(conversations.item_count + ?), item_bytes=(conversations.item_bytes + ?), claim=NULL, claimed_until=0 WHERE conversations.owner = ? AND conversations.id = ? AND conversations.claim = ?",
         "count count bytes owner conversation_id token",
+    ),
+    "end_upload": (
+        "UPDATE uploads SET status=?, sweep_at=? WHERE uploads.owner = ? AND uploads.id = ? AND uploads.status = 'pending' RETURNING id, owner, filename, purpose, bytes, created_at, expires_at, media_type, expires_after, status, file_id, sweep_at",
+        "status forget_at owner upload_id",
     ),
     "expire": (
         """
@@ -143,6 +417,140 @@ WHERE journal.created_at < ?
  LIMIT ? OFFSET 0) RETURNING owner, response_id
 """,
         "before limit",
+    ),
+    "expire_vector_store": (
+        "UPDATE vector_stores SET expired=1 WHERE vector_stores.owner = ? AND vector_stores.id = ? RETURNING id",
+        "owner store_id",
+    ),
+    "fail_file": (
+        """
+UPDATE vector_store_files SET status='failed', usage_bytes=0, error_code=?, error_message=?, document=NULL, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.file_id = ? AND vector_store_files.job_id = ? AND vector_store_files.status = 'in_progress' AND (EXISTS (SELECT *
+FROM jobs
+WHERE jobs.owner = ? AND jobs.id = ? AND jobs.token = ?)) RETURNING owner, store_id, file_id, filename, created_at, status, usage_bytes, error_code, error_message, attributes, chunking, job_id, document, replaced, version
+""",
+        "error_code error_message owner store_id file_id job_id owner job_id token",
+    ),
+    "file": (
+        """
+SELECT files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at
+FROM files
+WHERE files.owner = ? AND files.id = ? AND files.deleted = 0 AND (files.expires_at IS NULL OR files.expires_at > ?)
+""",
+        "owner file_id now",
+    ),
+    "file_batch": (
+        """
+SELECT file_batches.id, file_batches.store_id, file_batches.created_at, file_batches.cancelled
+FROM file_batches
+WHERE file_batches.owner = ? AND file_batches.store_id = ? AND file_batches.id = ?
+""",
+        "owner store_id batch_id",
+    ),
+    "file_batch_counts": (
+        """
+SELECT vector_store_files.status, count(*) AS count_1
+FROM file_batch_files JOIN vector_store_files ON file_batch_files.owner = vector_store_files.owner AND file_batch_files.store_id = vector_store_files.store_id AND file_batch_files.file_id = vector_store_files.file_id
+WHERE file_batch_files.owner = ? AND file_batch_files.store_id = ? AND file_batch_files.batch_id = ? GROUP BY vector_store_files.status
+""",
+        "owner store_id batch_id",
+    ),
+    "file_of_store": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.file_id = ?
+""",
+        "owner store_id file_id",
+    ),
+    "files_asc": (
+        """
+SELECT files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at
+FROM files
+WHERE files.owner = ? AND files.deleted = 0 AND (files.expires_at IS NULL OR files.expires_at > ?) AND (? IS NULL OR files.id > ?) AND (? IS NULL OR files.purpose = ?) ORDER BY files.id
+ LIMIT ? OFFSET 0
+""",
+        "owner now after after purpose purpose limit",
+    ),
+    "files_desc": (
+        """
+SELECT files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at
+FROM files
+WHERE files.owner = ? AND files.deleted = 0 AND (files.expires_at IS NULL OR files.expires_at > ?) AND (? IS NULL OR files.id < ?) AND (? IS NULL OR files.purpose = ?) ORDER BY files.id DESC
+ LIMIT ? OFFSET 0
+""",
+        "owner now after after purpose purpose limit",
+    ),
+    "files_of_batch_asc": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND (? IS NULL OR vector_store_files.status = ?) AND (? IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) > (SELECT "after".created_at, "after".file_id
+FROM vector_store_files AS "after"
+WHERE "after".owner = ? AND "after".store_id = ? AND "after".file_id = ?)) AND (? IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) < (SELECT "before".created_at, "before".file_id
+FROM vector_store_files AS "before"
+WHERE "before".owner = ? AND "before".store_id = ? AND "before".file_id = ?)) AND vector_store_files.file_id IN (SELECT file_batch_files.file_id
+FROM file_batch_files
+WHERE file_batch_files.owner = ? AND file_batch_files.store_id = ? AND file_batch_files.batch_id = ?) ORDER BY vector_store_files.created_at, vector_store_files.file_id
+ LIMIT ? OFFSET 0
+""",
+        "owner store_id status status after owner store_id after before owner store_id before owner store_id batch_id limit",
+    ),
+    "files_of_batch_desc": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND (? IS NULL OR vector_store_files.status = ?) AND (? IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) < (SELECT "after".created_at, "after".file_id
+FROM vector_store_files AS "after"
+WHERE "after".owner = ? AND "after".store_id = ? AND "after".file_id = ?)) AND (? IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) > (SELECT "before".created_at, "before".file_id
+FROM vector_store_files AS "before"
+WHERE "before".owner = ? AND "before".store_id = ? AND "before".file_id = ?)) AND vector_store_files.file_id IN (SELECT file_batch_files.file_id
+FROM file_batch_files
+WHERE file_batch_files.owner = ? AND file_batch_files.store_id = ? AND file_batch_files.batch_id = ?) ORDER BY vector_store_files.created_at DESC, vector_store_files.file_id DESC
+ LIMIT ? OFFSET 0
+""",
+        "owner store_id status status after owner store_id after before owner store_id before owner store_id batch_id limit",
+    ),
+    "files_of_store_asc": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND (? IS NULL OR vector_store_files.status = ?) AND (? IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) > (SELECT "after".created_at, "after".file_id
+FROM vector_store_files AS "after"
+WHERE "after".owner = ? AND "after".store_id = ? AND "after".file_id = ?)) AND (? IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) < (SELECT "before".created_at, "before".file_id
+FROM vector_store_files AS "before"
+WHERE "before".owner = ? AND "before".store_id = ? AND "before".file_id = ?)) ORDER BY vector_store_files.created_at, vector_store_files.file_id
+ LIMIT ? OFFSET 0
+""",
+        "owner store_id status status after owner store_id after before owner store_id before limit",
+    ),
+    "files_of_store_desc": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND (? IS NULL OR vector_store_files.status = ?) AND (? IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) < (SELECT "after".created_at, "after".file_id
+FROM vector_store_files AS "after"
+WHERE "after".owner = ? AND "after".store_id = ? AND "after".file_id = ?)) AND (? IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) > (SELECT "before".created_at, "before".file_id
+FROM vector_store_files AS "before"
+WHERE "before".owner = ? AND "before".store_id = ? AND "before".file_id = ?)) ORDER BY vector_store_files.created_at DESC, vector_store_files.file_id DESC
+ LIMIT ? OFFSET 0
+""",
+        "owner store_id status status after owner store_id after before owner store_id before limit",
+    ),
+    "finish_job": (
+        "DELETE FROM jobs WHERE jobs.owner = ? AND jobs.id = ? AND jobs.token = ? RETURNING id",
+        "owner job_id token",
+    ),
+    "fix_dimensions": (
+        "UPDATE vector_stores SET dimensions=coalesce(vector_stores.dimensions, ?) WHERE vector_stores.owner = ? AND vector_stores.id = ? RETURNING owner, id, created_at, name, description, metadata, expires_days, last_active_at, expired, embedding_model, dimensions",
+        "dimensions owner store_id",
+    ),
+    "forget_in_batches": (
+        """
+DELETE FROM file_batch_files WHERE file_batch_files.owner = ? AND file_batch_files.store_id = ? AND file_batch_files.file_id = ? AND NOT (EXISTS (SELECT *
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.file_id = ?))
+""",
+        "owner store_id file_id owner store_id file_id",
     ),
     "free_item_blobs": (
         """
@@ -161,6 +569,10 @@ WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AN
     "give_claim_back": (
         "UPDATE conversations SET claim=NULL, claimed_until=0 WHERE conversations.owner = ? AND conversations.id = ? AND conversations.claim = ?",
         "owner conversation_id token",
+    ),
+    "give_job_back": (
+        "UPDATE jobs SET ready_at=CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), attempts=(jobs.attempts - 1), token=NULL WHERE jobs.owner = ? AND jobs.id = ? AND jobs.token = ? RETURNING id",
+        "owner job_id token",
     ),
     "has_item": (
         """
@@ -184,6 +596,14 @@ FROM chain LEFT OUTER JOIN items ON items.owner = ? AND items.response_id = chai
 FROM chain AS ends) LEFT OUTER JOIN item_blobs ON item_blobs.owner = ? AND item_blobs.response_id = items.response_id AND item_blobs.position = items.position LEFT OUTER JOIN blobs ON blobs.owner = ? AND blobs.sha256 = item_blobs.sha256
 """,
         "owner response_id owner owner max_items max_bytes max_depth owner max_items max_bytes max_depth owner owner",
+    ),
+    "hold_job": (
+        """
+SELECT jobs.id
+FROM jobs
+WHERE jobs.owner = ? AND jobs.id = ? AND jobs.token = ?
+""",
+        "owner job_id token",
     ),
     "input_asc": (
         """
@@ -251,6 +671,14 @@ WHERE items.owner = ? AND items.id = ? ORDER BY coalesce(responses.created_at, 0
 """,
         "owner owner item_id owner owner",
     ),
+    "job": (
+        """
+SELECT jobs.kind, jobs.payload, jobs.attempts, jobs.cancelled, jobs.token
+FROM jobs
+WHERE jobs.owner = ? AND jobs.id = ?
+""",
+        "owner job_id",
+    ),
     "lock_blobs": (
         """
 SELECT blobs.sha256
@@ -281,6 +709,45 @@ WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AN
 """,
         "owner owner conversation_id owner conversation_id item_id conversation_id",
     ),
+    "lock_vector_store": (
+        """
+SELECT vector_stores.id
+FROM vector_stores
+WHERE vector_stores.owner = ? AND vector_stores.id = ?
+""",
+        "owner store_id",
+    ),
+    "name_in_batch": (
+        """
+INSERT INTO file_batch_files (owner, store_id, batch_id, file_id) SELECT ? AS anon_1, ? AS anon_2, ? AS anon_3, named.file_id
+FROM (SELECT json_extract(each_named.value, '$[0]') AS file_id
+FROM json_each(?) AS each_named) AS named
+WHERE EXISTS (SELECT *
+FROM vector_stores
+WHERE vector_stores.owner = ? AND vector_stores.id = ?)
+""",
+        "owner store_id batch_id named owner store_id",
+    ),
+    "next_chunk_version": (
+        "INSERT INTO chunk_stores (owner, store_id, version, removed, dimensions) VALUES (?, ?, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), 0, ?) ON CONFLICT (owner, store_id) DO UPDATE SET version = chunk_stores.version + 1, dimensions = CASE WHEN chunk_stores.dimensions = 0 THEN excluded.dimensions ELSE chunk_stores.dimensions END",
+        "owner store_id dimensions",
+    ),
+    "next_job": (
+        """
+WITH RECURSIVE owners(owner) AS
+(SELECT min(jobs.owner) AS owner
+FROM jobs UNION ALL SELECT (SELECT min(jobs.owner) AS min_2
+FROM jobs
+WHERE jobs.owner > owners.owner) AS anon_2
+FROM owners
+WHERE owners.owner IS NOT NULL)
+ SELECT min((SELECT min(jobs.ready_at) AS min_1
+FROM jobs
+WHERE jobs.owner = owners.owner)) - CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS anon_1
+FROM owners
+""",
+        "",
+    ),
     "output": (
         """
 SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
@@ -290,9 +757,38 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ?) AS page
 """,
         "owner response_id direction owner owner",
     ),
+    "overdue_files": (
+        """
+SELECT files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at
+FROM files
+WHERE files.sweep_at <= ? ORDER BY files.sweep_at
+ LIMIT ? OFFSET 0
+""",
+        "now limit",
+    ),
+    "overdue_uploads": (
+        """
+SELECT uploads.id, uploads.owner, uploads.filename, uploads.purpose, uploads.bytes, uploads.created_at, uploads.expires_at, uploads.media_type, uploads.expires_after, uploads.status, uploads.file_id, uploads.sweep_at
+FROM uploads
+WHERE uploads.sweep_at <= ? ORDER BY uploads.sweep_at
+ LIMIT ? OFFSET 0
+""",
+        "now limit",
+    ),
+    "put_off_job": (
+        "UPDATE jobs SET ready_at=(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?), token=NULL WHERE jobs.owner = ? AND jobs.id = ? AND jobs.token = ? RETURNING id",
+        "milliseconds owner job_id token",
+    ),
     "renew_claim": (
         "UPDATE conversations SET claimed_until=(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?) WHERE conversations.owner = ? AND conversations.id = ? AND conversations.claim = ? RETURNING id",
         "milliseconds owner conversation_id token",
+    ),
+    "renew_jobs": (
+        """
+UPDATE jobs SET ready_at=(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?) FROM (SELECT json_extract(each_held.value, '$[0]') AS owner, json_extract(each_held.value, '$[1]') AS id, json_extract(each_held.value, '$[2]') AS token
+FROM json_each(?) AS each_held) AS held WHERE jobs.owner = held.owner AND jobs.id = held.id AND jobs.token = held.token RETURNING owner, id, token, cancelled
+""",
+        "milliseconds held",
     ),
     "response": (
         """
@@ -310,6 +806,19 @@ WHERE journal.owner = ? AND journal.response_id = ? ORDER BY journal.first_seq, 
 """,
         "owner response_id",
     ),
+    "set_chunk_attributes": (
+        "UPDATE chunk_files SET attributes = ?, version = (SELECT version FROM chunk_stores WHERE owner = ? AND store_id = ?) WHERE owner = ? AND store_id = ? AND file_id = ?",
+        "attributes owner store_id owner store_id file_id",
+    ),
+    "some_files_of_store": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vector_store_files.file_id IN (SELECT each_file_ids.value
+FROM json_each(?) AS each_file_ids)
+""",
+        "owner store_id file_ids",
+    ),
     "steps": (
         """
 SELECT steps.n, steps.kind, steps.first_seq, steps.last_seq, steps.item_from, steps.item_to, steps.request_parameters, steps.exchange
@@ -317,6 +826,18 @@ FROM steps
 WHERE steps.owner = ? AND steps.response_id = ? ORDER BY steps.n
 """,
         "owner response_id",
+    ),
+    "stores_of_file": (
+        """
+SELECT vector_store_files.store_id
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.file_id = ?
+""",
+        "owner file_id",
+    ),
+    "take_from_chunk_store": (
+        "UPDATE chunk_stores SET version = version + 1, removed = version + 1 WHERE owner = ? AND store_id = ?",
+        "owner store_id",
     ),
     "take_out_conversation_items": (
         "DELETE FROM conversation_items WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AND conversation_items.item_id = ?",
@@ -338,6 +859,18 @@ WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AN
 """,
         "owner conversation_id owner conversation_id item_id conversation_id",
     ),
+    "take_part": (
+        "UPDATE uploads SET received=(uploads.received + ?), last_part=? WHERE uploads.owner = ? AND uploads.id = ? AND uploads.status = 'pending' AND uploads.expires_at > ? AND uploads.received + ? <= uploads.bytes * 2 RETURNING id",
+        "bytes part_id owner upload_id now bytes",
+    ),
+    "touch_chunk_store": (
+        "UPDATE chunk_stores SET version = version + 1 WHERE owner = ? AND store_id = ?",
+        "owner store_id",
+    ),
+    "touch_vector_store": (
+        "UPDATE vector_stores SET last_active_at=? WHERE vector_stores.owner = ? AND vector_stores.id = ? AND vector_stores.expired = 0 AND vector_stores.last_active_at < ?",
+        "now owner store_id now",
+    ),
     "unbury": (
         "DELETE FROM responses WHERE responses.owner = ? AND responses.id = ?",
         "owner response_id",
@@ -358,6 +891,65 @@ WHERE conversation_items.owner = ? AND conversation_items.conversation_id = ? AN
         "UPDATE conversations SET metadata=? WHERE conversations.owner = ? AND conversations.id = ? RETURNING id, owner, created_at, metadata, item_count, item_bytes",
         "metadata owner conversation_id",
     ),
+    "upload": (
+        """
+SELECT uploads.id, uploads.owner, uploads.filename, uploads.purpose, uploads.bytes, uploads.created_at, uploads.expires_at, uploads.media_type, uploads.expires_after, uploads.status, uploads.file_id, uploads.sweep_at
+FROM uploads
+WHERE uploads.owner = ? AND uploads.id = ?
+""",
+        "owner upload_id",
+    ),
+    "upload_parts": (
+        """
+SELECT upload_parts.id, upload_parts.owner, upload_parts.upload_id, upload_parts.created_at, upload_parts.bytes, upload_parts.sha256
+FROM upload_parts
+WHERE upload_parts.owner = ? AND upload_parts.upload_id = ? ORDER BY upload_parts.id
+""",
+        "owner upload_id",
+    ),
+    "vector_store": (
+        """
+SELECT vector_stores.owner, vector_stores.id, vector_stores.created_at, vector_stores.name, vector_stores.description, vector_stores.metadata, vector_stores.expires_days, vector_stores.last_active_at, vector_stores.expired, vector_stores.embedding_model, vector_stores.dimensions
+FROM vector_stores
+WHERE vector_stores.owner = ? AND vector_stores.id = ?
+""",
+        "owner store_id",
+    ),
+    "vector_store_counts": (
+        """
+SELECT vector_store_files.store_id, vector_store_files.status, count(*) AS count_1, CAST(coalesce(sum(vector_store_files.usage_bytes), 0) AS BIGINT) AS coalesce_1
+FROM vector_store_files
+WHERE vector_store_files.owner = ? AND vector_store_files.store_id IN (SELECT each_store_ids.value
+FROM json_each(?) AS each_store_ids) GROUP BY vector_store_files.store_id, vector_store_files.status
+""",
+        "owner store_ids",
+    ),
+    "vector_stores_asc": (
+        """
+SELECT vector_stores.owner, vector_stores.id, vector_stores.created_at, vector_stores.name, vector_stores.description, vector_stores.metadata, vector_stores.expires_days, vector_stores.last_active_at, vector_stores.expired, vector_stores.embedding_model, vector_stores.dimensions
+FROM vector_stores
+WHERE vector_stores.owner = ? AND (? IS NULL OR (vector_stores.created_at, vector_stores.id) > (SELECT "after".created_at, "after".id
+FROM vector_stores AS "after"
+WHERE "after".owner = ? AND "after".id = ?)) AND (? IS NULL OR (vector_stores.created_at, vector_stores.id) < (SELECT "before".created_at, "before".id
+FROM vector_stores AS "before"
+WHERE "before".owner = ? AND "before".id = ?)) ORDER BY vector_stores.created_at, vector_stores.id
+ LIMIT ? OFFSET 0
+""",
+        "owner after owner after before owner before limit",
+    ),
+    "vector_stores_desc": (
+        """
+SELECT vector_stores.owner, vector_stores.id, vector_stores.created_at, vector_stores.name, vector_stores.description, vector_stores.metadata, vector_stores.expires_days, vector_stores.last_active_at, vector_stores.expired, vector_stores.embedding_model, vector_stores.dimensions
+FROM vector_stores
+WHERE vector_stores.owner = ? AND (? IS NULL OR (vector_stores.created_at, vector_stores.id) < (SELECT "after".created_at, "after".id
+FROM vector_stores AS "after"
+WHERE "after".owner = ? AND "after".id = ?)) AND (? IS NULL OR (vector_stores.created_at, vector_stores.id) > (SELECT "before".created_at, "before".id
+FROM vector_stores AS "before"
+WHERE "before".owner = ? AND "before".id = ?)) ORDER BY vector_stores.created_at DESC, vector_stores.id DESC
+ LIMIT ? OFFSET 0
+""",
+        "owner after owner after before owner before limit",
+    ),
 }
 
 SQLITE_DDL: tuple[str, ...] = (
@@ -367,6 +959,43 @@ CREATE TABLE blobs (
     sha256 BLOB NOT NULL,
     data BLOB NOT NULL,
     CONSTRAINT pk_blobs PRIMARY KEY (owner, sha256)
+)
+""",
+    """
+CREATE TABLE chunk_files (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    first BIGINT NOT NULL,
+    chunks INTEGER NOT NULL,
+    version BIGINT NOT NULL,
+    written BIGINT NOT NULL,
+    attributes BLOB NOT NULL,
+    lengths BLOB NOT NULL,
+    vectors BLOB NOT NULL,
+    CONSTRAINT pk_chunk_files PRIMARY KEY (owner, store_id, file_id)
+)
+""",
+    """
+CREATE TABLE chunk_stores (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    removed BIGINT NOT NULL,
+    dimensions INTEGER NOT NULL,
+    CONSTRAINT pk_chunk_stores PRIMARY KEY (owner, store_id)
+)
+""",
+    """
+CREATE TABLE chunks (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    words TEXT NOT NULL,
+    CONSTRAINT pk_chunks PRIMARY KEY (owner, store_id, file_id, n)
 )
 """,
     """
@@ -397,6 +1026,43 @@ CREATE TABLE conversations (
 )
 """,
     """
+CREATE TABLE file_batch_files (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    batch_id TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    CONSTRAINT pk_file_batch_files PRIMARY KEY (owner, store_id, batch_id, file_id)
+)
+""",
+    """
+CREATE TABLE file_batches (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    cancelled BOOLEAN NOT NULL,
+    CONSTRAINT pk_file_batches PRIMARY KEY (owner, store_id, id)
+)
+""",
+    """
+CREATE TABLE files (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    sha256 BLOB NOT NULL,
+    media_type TEXT,
+    sweep_at BIGINT,
+    deleted BOOLEAN NOT NULL,
+    CONSTRAINT pk_files PRIMARY KEY (owner, id)
+)
+""",
+    "CREATE INDEX ix_files_owner_sha256 ON files (owner, sha256)",
+    "CREATE INDEX ix_files_owner_sweep_at ON files (owner, sweep_at)",
+    """
 CREATE TABLE item_blobs (
     owner TEXT NOT NULL,
     response_id TEXT NOT NULL,
@@ -420,6 +1086,20 @@ CREATE TABLE items (
 )
 """,
     "CREATE INDEX ix_items_owner_id ON items (owner, id)",
+    """
+CREATE TABLE jobs (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    ready_at BIGINT NOT NULL,
+    attempts INTEGER NOT NULL,
+    cancelled BOOLEAN NOT NULL,
+    token TEXT,
+    CONSTRAINT pk_jobs PRIMARY KEY (owner, id)
+)
+""",
+    "CREATE INDEX ix_jobs_owner_ready_at_id ON jobs (owner, ready_at, id)",
     """
 CREATE TABLE journal (
     owner TEXT NOT NULL,
@@ -468,6 +1148,79 @@ CREATE TABLE steps (
 )
 """,
     """
+CREATE TABLE upload_parts (
+    owner TEXT NOT NULL,
+    upload_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    sha256 BLOB NOT NULL,
+    CONSTRAINT pk_upload_parts PRIMARY KEY (owner, upload_id, id)
+)
+""",
+    "CREATE INDEX ix_upload_parts_owner_sha256 ON upload_parts (owner, sha256)",
+    """
+CREATE TABLE uploads (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    media_type TEXT NOT NULL,
+    expires_after BIGINT,
+    status TEXT NOT NULL,
+    file_id TEXT,
+    received BIGINT NOT NULL,
+    last_part TEXT,
+    sweep_at BIGINT,
+    CONSTRAINT pk_uploads PRIMARY KEY (owner, id)
+)
+""",
+    "CREATE INDEX ix_uploads_owner_sweep_at ON uploads (owner, sweep_at)",
+    """
+CREATE TABLE vector_store_files (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    usage_bytes BIGINT NOT NULL,
+    error_code TEXT,
+    error_message TEXT,
+    attributes TEXT NOT NULL,
+    chunking TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    document TEXT,
+    replaced TEXT,
+    version INTEGER NOT NULL,
+    CONSTRAINT pk_vector_store_files PRIMARY KEY (owner, store_id, file_id)
+)
+""",
+    "CREATE INDEX ix_vector_store_files_owner_file_id ON vector_store_files (owner, file_id)",
+    "CREATE INDEX ix_vector_store_files_owner_store_id_created_at_file_id ON vector_store_files (owner, store_id, created_at, file_id)",
+    """
+CREATE TABLE vector_stores (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    metadata TEXT NOT NULL,
+    expires_days INTEGER,
+    last_active_at BIGINT NOT NULL,
+    expired BOOLEAN NOT NULL,
+    embedding_model TEXT NOT NULL,
+    dimensions INTEGER,
+    CONSTRAINT pk_vector_stores PRIMARY KEY (owner, id)
+)
+""",
+    "CREATE INDEX ix_vector_stores_owner_created_at_id ON vector_stores (owner, created_at, id)",
+    "CREATE VIRTUAL TABLE chunk_words USING fts5(words, content='', tokenize='ascii')",
+    "CREATE VIRTUAL TABLE chunk_vocabulary USING fts5vocab('chunk_words', 'instance')",
+    """
 CREATE TABLE antiphon_revision (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT antiphon_revision_pkc PRIMARY KEY (version_num)
@@ -476,9 +1229,74 @@ CREATE TABLE antiphon_revision (
     "INSERT INTO antiphon_revision (version_num) VALUES ('0001') RETURNING version_num",
     "UPDATE antiphon_revision SET version_num='0002' WHERE antiphon_revision.version_num = '0001'",
     "UPDATE antiphon_revision SET version_num='0003' WHERE antiphon_revision.version_num = '0002'",
+    "UPDATE antiphon_revision SET version_num='0004' WHERE antiphon_revision.version_num = '0003'",
+    "UPDATE antiphon_revision SET version_num='0005' WHERE antiphon_revision.version_num = '0004'",
+    "UPDATE antiphon_revision SET version_num='0006' WHERE antiphon_revision.version_num = '0005'",
 )
 
 POSTGRESQL: dict[str, tuple[str, str]] = {
+    "add_chunk_file": (
+        "INSERT INTO chunk_files (owner, store_id, file_id, first, chunks, version, written, attributes, lengths, vectors) VALUES ($1, $2, $3, 0, $4, (SELECT version FROM chunk_stores WHERE owner = $1 AND store_id = $2 AND dimensions = $5), (SELECT version FROM chunk_stores WHERE owner = $1 AND store_id = $2), $6, $7, $8)",
+        "owner store_id file_id count dimensions attributes lengths vectors",
+    ),
+    "add_chunks": (
+        "INSERT INTO chunks (owner, store_id, file_id, n, tokens, text, words) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), r.at - 1, r.tokens, r.text, '' FROM unnest(CAST($4 AS INTEGER[]), CAST($5 AS TEXT[])) WITH ORDINALITY AS r(tokens, text, at)",
+        "owner store_id file_id tokens texts",
+    ),
+    "add_file": (
+        "INSERT INTO files (owner, id, filename, purpose, bytes, created_at, expires_at, sha256, media_type, sweep_at, deleted) VALUES ($1::VARCHAR, $2::VARCHAR, $3::VARCHAR, $4::VARCHAR, $5::BIGINT, $6::BIGINT, $7::BIGINT, $8::BYTEA, $9::VARCHAR, $10::BIGINT, false)",
+        "owner id filename purpose bytes created_at expires_at sha256 media_type sweep_at",
+    ),
+    "add_file_batch": (
+        """
+INSERT INTO file_batches (owner, store_id, id, created_at, cancelled) SELECT $1::VARCHAR AS anon_1, $2::VARCHAR AS anon_2, $3::VARCHAR AS anon_3, $4::BIGINT AS anon_4, false AS anon_5
+WHERE EXISTS (SELECT *
+FROM vector_stores
+WHERE vector_stores.owner = $1::VARCHAR AND vector_stores.id = $2::VARCHAR) RETURNING file_batches.id
+""",
+        "owner store_id batch_id now",
+    ),
+    "add_jobs": (
+        """
+INSERT INTO jobs (owner, id, kind, payload, ready_at, attempts, cancelled) SELECT $1::VARCHAR AS anon_1, jobs.id, jobs.kind, jobs.payload, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + CAST(jobs.wait AS BIGINT) AS anon_2, 0, false AS anon_3
+FROM (SELECT each_jobs.value ->> 0 AS id, each_jobs.value ->> 1 AS kind, each_jobs.value ->> 2 AS payload, each_jobs.value ->> 3 AS wait
+FROM json_array_elements(CAST($2::VARCHAR AS JSON)) AS each_jobs) AS jobs
+WHERE true ON CONFLICT DO NOTHING
+""",
+        "owner jobs",
+    ),
+    "add_part": (
+        """
+INSERT INTO upload_parts (owner, upload_id, id, created_at, bytes, sha256) SELECT $1::VARCHAR AS anon_1, $2::VARCHAR AS anon_2, $3::VARCHAR AS anon_3, $4::BIGINT AS anon_4, $5::BIGINT AS anon_5, $6::BYTEA AS anon_6
+FROM uploads
+WHERE uploads.owner = $1::VARCHAR AND uploads.id = $2::VARCHAR AND uploads.last_part = $3::VARCHAR
+""",
+        "owner upload_id part_id created_at bytes sha256",
+    ),
+    "add_upload": (
+        "INSERT INTO uploads (owner, id, filename, purpose, bytes, created_at, expires_at, media_type, expires_after, status, file_id, received, last_part, sweep_at) VALUES ($1::VARCHAR, $2::VARCHAR, $3::VARCHAR, $4::VARCHAR, $5::BIGINT, $6::BIGINT, $7::BIGINT, $8::VARCHAR, $9::BIGINT, $10::VARCHAR, $11::VARCHAR, 0, NULL, $12::BIGINT)",
+        "owner id filename purpose bytes created_at expires_at media_type expires_after status file_id sweep_at",
+    ),
+    "add_upload_file": (
+        """
+INSERT INTO files (owner, id, filename, purpose, bytes, created_at, expires_at, sha256, media_type, sweep_at, deleted) SELECT $1::VARCHAR AS anon_1, $2::VARCHAR AS anon_2, $3::VARCHAR AS anon_3, $4::VARCHAR AS anon_4, $5::BIGINT AS anon_5, $6::BIGINT AS anon_6, $7::BIGINT AS anon_7, $8::BYTEA AS anon_8, $9::VARCHAR AS anon_9, $10::BIGINT AS anon_10, false AS anon_11
+FROM uploads
+WHERE uploads.owner = $1::VARCHAR AND uploads.id = $11::VARCHAR AND uploads.file_id = $2::VARCHAR
+""",
+        "owner file_id filename purpose bytes created_at expires_at sha256 media_type sweep_at upload_id",
+    ),
+    "add_vector_store": (
+        "INSERT INTO vector_stores (owner, id, created_at, name, description, metadata, expires_days, last_active_at, expired, embedding_model, dimensions) VALUES ($1::VARCHAR, $2::VARCHAR, $3::BIGINT, $4::VARCHAR, $5::VARCHAR, $6::VARCHAR, $7::INTEGER, $8::BIGINT, $9::BOOLEAN, $10::VARCHAR, $11::INTEGER)",
+        "owner id created_at name description metadata expires_days last_active_at expired embedding_model dimensions",
+    ),
+    "add_vectors": (
+        "INSERT INTO chunk_vectors (owner, store_id, file_id, n, vector) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), n, CAST((CAST($4 AS REAL[]))[n * $5 + 1 : (n + 1) * $5] AS vector) FROM generate_series(0, $6 - 1) AS n",
+        "owner store_id file_id flat dimensions count",
+    ),
+    "add_words": (
+        "INSERT INTO chunk_words (owner, store_id, file_id, n, words) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), r.at - 1, CAST(r.words AS TSVECTOR) FROM unnest(CAST($4 AS TEXT[])) WITH ORDINALITY AS r(words, at)",
+        "owner store_id file_id words",
+    ),
     "adopt_conversation_items": (
         "UPDATE conversation_items SET response_id=conversation_items.conversation_id, item_position=conversation_items.position WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.response_id = $3::VARCHAR",
         "owner conversation_id response_id",
@@ -491,13 +1309,119 @@ POSTGRESQL: dict[str, tuple[str, str]] = {
         "UPDATE items SET response_id=conversation_items.conversation_id, position=conversation_items.position FROM conversation_items WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $3::VARCHAR AND conversation_items.response_id = $2::VARCHAR AND conversation_items.item_position = items.position",
         "owner response_id conversation_id",
     ),
+    "attach_files": (
+        """
+INSERT INTO vector_store_files (owner, store_id, file_id, filename, created_at, status, usage_bytes, error_code, error_message, attributes, chunking, job_id, document, replaced, version) SELECT $1::VARCHAR AS anon_1, $2::VARCHAR AS anon_2, files.file_id, files.filename, $3::BIGINT AS anon_3, 'in_progress', 0, NULL AS error_code, NULL AS error_message, files.attributes, files.chunking, files.job_id, NULL AS document, NULL AS replaced, 0
+FROM (SELECT each_files.value ->> 0 AS file_id, each_files.value ->> 1 AS filename, each_files.value ->> 2 AS attributes, each_files.value ->> 3 AS chunking, each_files.value ->> 4 AS job_id
+FROM json_array_elements(CAST($4::VARCHAR AS JSON)) AS each_files) AS files
+WHERE EXISTS (SELECT *
+FROM vector_stores
+WHERE vector_stores.owner = $1::VARCHAR AND vector_stores.id = $2::VARCHAR) ORDER BY files.file_id ON CONFLICT (owner, store_id, file_id) DO UPDATE SET status = excluded.status, error_code = NULL, error_message = NULL, attributes = excluded.attributes, chunking = excluded.chunking, job_id = excluded.job_id, version = (vector_store_files.version + 1)
+""",
+        "owner store_id now files",
+    ),
     "bury": (
         "UPDATE responses SET deleted=true, item_count=0, item_bytes=0, request=$1::BYTEA, result=$1::BYTEA WHERE responses.owner = $2::VARCHAR AND responses.id = $3::VARCHAR AND responses.deleted = false RETURNING responses.id",
         "empty owner response_id",
     ),
+    "bury_file": (
+        "UPDATE files SET sweep_at=0, deleted=true WHERE files.owner = $1::VARCHAR AND files.id = $2::VARCHAR AND (files.deleted = true OR files.expires_at IS NULL OR files.expires_at > $3::BIGINT) RETURNING files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at",
+        "owner file_id now",
+    ),
+    "cancel_file_batch": (
+        "UPDATE file_batches SET cancelled=true WHERE file_batches.owner = $1::VARCHAR AND file_batches.store_id = $2::VARCHAR AND file_batches.id = $3::VARCHAR RETURNING file_batches.id",
+        "owner store_id batch_id",
+    ),
+    "cancel_files_of_batch": (
+        """
+UPDATE vector_store_files SET status='cancelled', usage_bytes=0, document=NULL, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND vector_store_files.status = 'in_progress' AND vector_store_files.file_id IN (SELECT file_batch_files.file_id
+FROM file_batch_files
+WHERE file_batch_files.owner = $1::VARCHAR AND file_batch_files.store_id = $2::VARCHAR AND file_batch_files.batch_id = $3::VARCHAR)
+""",
+        "owner store_id batch_id",
+    ),
+    "cancel_files_of_store": (
+        "UPDATE vector_store_files SET status='cancelled', usage_bytes=0, document=NULL, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND vector_store_files.status = 'in_progress'",
+        "owner store_id",
+    ),
+    "cancel_job": (
+        "UPDATE jobs SET ready_at=CASE WHEN (jobs.token IS NULL) THEN CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) ELSE jobs.ready_at END, cancelled=true WHERE jobs.owner = $1::VARCHAR AND jobs.id = $2::VARCHAR RETURNING jobs.id",
+        "owner job_id",
+    ),
+    "cancel_jobs_of_batch": (
+        """
+UPDATE jobs SET ready_at=CASE WHEN (jobs.token IS NULL) THEN CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) ELSE jobs.ready_at END, cancelled=true WHERE jobs.owner = $1::VARCHAR AND jobs.id IN (SELECT vector_store_files.job_id
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND vector_store_files.status = 'in_progress' AND vector_store_files.file_id IN (SELECT file_batch_files.file_id
+FROM file_batch_files
+WHERE file_batch_files.owner = $1::VARCHAR AND file_batch_files.store_id = $2::VARCHAR AND file_batch_files.batch_id = $3::VARCHAR))
+""",
+        "owner store_id batch_id",
+    ),
+    "cancel_jobs_of_store": (
+        """
+UPDATE jobs SET ready_at=CASE WHEN (jobs.token IS NULL) THEN CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) ELSE jobs.ready_at END, cancelled=true WHERE jobs.owner = $1::VARCHAR AND jobs.id IN (SELECT vector_store_files.job_id
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND vector_store_files.status = 'in_progress')
+""",
+        "owner store_id",
+    ),
+    "change_attributes": (
+        "UPDATE vector_store_files SET attributes=$1::VARCHAR, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = $2::VARCHAR AND vector_store_files.store_id = $3::VARCHAR AND vector_store_files.file_id = $4::VARCHAR RETURNING vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version",
+        "attributes owner store_id file_id",
+    ),
+    "change_vector_store": (
+        "UPDATE vector_stores SET name=CASE WHEN $1::BOOLEAN THEN $2::VARCHAR ELSE vector_stores.name END, metadata=CASE WHEN $3::BOOLEAN THEN $4::VARCHAR ELSE vector_stores.metadata END, expires_days=CASE WHEN $5::BOOLEAN THEN $6::INTEGER ELSE vector_stores.expires_days END WHERE vector_stores.owner = $7::VARCHAR AND vector_stores.id = $8::VARCHAR RETURNING vector_stores.owner, vector_stores.id, vector_stores.created_at, vector_stores.name, vector_stores.description, vector_stores.metadata, vector_stores.expires_days, vector_stores.last_active_at, vector_stores.expired, vector_stores.embedding_model, vector_stores.dimensions",
+        "set_name name set_metadata metadata set_expires_days expires_days owner store_id",
+    ),
+    "chunk_contents": (
+        "SELECT text FROM chunks WHERE owner = $1 AND store_id = $2 AND file_id = $3 ORDER BY n",
+        "owner store_id file_id",
+    ),
+    "chunk_count": (
+        "SELECT CAST(coalesce(sum(chunks), 0) AS BIGINT) FROM chunk_files WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
+    "chunk_file_names": (
+        "SELECT file_id FROM chunk_files WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
+    "chunk_files": (
+        "SELECT file_id, first, chunks, version, written, attributes FROM chunk_files WHERE owner = $1 AND store_id = $2 AND version > $3",
+        "owner store_id since",
+    ),
+    "chunk_term_counts": (
+        "SELECT t.at, (SELECT count(*) FROM chunk_words w WHERE w.owner = $1 AND w.store_id = $2 AND w.words @@ CAST(t.term AS TSQUERY)) FROM unnest(CAST($3 AS TEXT[])) WITH ORDINALITY AS t(term, at)",
+        "owner store_id terms",
+    ),
+    "chunk_version": (
+        "SELECT version, removed, dimensions FROM chunk_stores WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
     "claim": (
         "UPDATE conversations SET claim=$1::VARCHAR, claimed_until=(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + $2::BIGINT) WHERE conversations.owner = $3::VARCHAR AND conversations.id = $4::VARCHAR AND (conversations.claim IS NULL OR conversations.claimed_until <= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)) RETURNING conversations.next_position, conversations.item_count, conversations.item_bytes",
         "token milliseconds owner conversation_id",
+    ),
+    "claim_jobs": (
+        """
+WITH RECURSIVE owners(owner) AS
+(SELECT min(jobs.owner) AS owner
+FROM jobs UNION ALL SELECT (SELECT min(jobs.owner) AS min_1
+FROM jobs
+WHERE jobs.owner > owners.owner) AS anon_1
+FROM owners
+WHERE owners.owner IS NOT NULL),
+found AS
+(SELECT nth.owner AS owner, nth.id AS id
+FROM owners JOIN LATERAL (SELECT jobs.owner AS owner, jobs.id AS id
+FROM jobs
+WHERE jobs.owner = owners.owner AND jobs.ready_at <= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AND jobs.kind IN (SELECT each_kinds.value
+FROM json_array_elements_text(CAST($3::VARCHAR AS JSON)) AS each_kinds) ORDER BY jobs.ready_at, jobs.id
+ LIMIT 1 OFFSET 0 FOR UPDATE SKIP LOCKED) AS nth ON true
+ LIMIT $4::INTEGER OFFSET 0)
+ UPDATE jobs SET ready_at=(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + $1::BIGINT), attempts=(jobs.attempts + 1), token=$2::VARCHAR FROM found WHERE jobs.owner = found.owner AND jobs.id = found.id RETURNING jobs.owner, jobs.id, jobs.kind, jobs.payload, jobs.attempts, jobs.cancelled
+""",
+        "milliseconds token kinds limit",
     ),
     "commit": (
         """
@@ -554,6 +1478,28 @@ FROM unnest($54::TEXT[], $55::TEXT[], $56::INTEGER[], $57::TEXT[], $58::TEXT[], 
 FROM unnest($61::TEXT[], $62::TEXT[], $63::BIGINT[], $64::INTEGER[], $65::BIGINT[], $66::BIGINT[], $67::BYTEA[]) AS anon_9(owner, response_id, first_seq, attempt, last_seq, created_at, data)
 """,
         "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data items_seen item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange turns_owner turns_conversation_id turns_token turns_count turns_bytes conversations_owner conversations_id conversations_created_at conversations_metadata conversations_next_position conversations_item_count conversations_item_bytes conversations_claim conversations_claimed_until conversation_items_owner conversation_items_conversation_id conversation_items_position conversation_items_item_id conversation_items_response_id conversation_items_item_position conversation_items_item_bytes journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
+    ),
+    "complete_file": (
+        """
+UPDATE vector_store_files SET status='completed', usage_bytes=$1::BIGINT, error_code=NULL, error_message=NULL, document=$2::VARCHAR, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = $3::VARCHAR AND vector_store_files.store_id = $4::VARCHAR AND vector_store_files.file_id = $5::VARCHAR AND vector_store_files.job_id = $2::VARCHAR AND vector_store_files.status = 'in_progress' AND (EXISTS (SELECT *
+FROM jobs
+WHERE jobs.owner = $3::VARCHAR AND jobs.id = $2::VARCHAR AND jobs.token = $6::VARCHAR)) AND vector_store_files.version = $7::INTEGER RETURNING vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+""",
+        "usage_bytes job_id owner store_id file_id token version",
+    ),
+    "complete_upload": (
+        "UPDATE uploads SET status='completed', file_id=$1::VARCHAR, sweep_at=$2::BIGINT WHERE uploads.owner = $3::VARCHAR AND uploads.id = $4::VARCHAR AND uploads.status = 'pending' AND uploads.expires_at > $5::BIGINT RETURNING uploads.id",
+        "file_id forget_at owner upload_id now",
+    ),
+    "content_in_use": (
+        """
+SELECT 1
+FROM files
+WHERE files.owner = $1::VARCHAR AND files.sha256 = $2::BYTEA UNION ALL SELECT 1
+FROM upload_parts
+WHERE upload_parts.owner = $1::VARCHAR AND upload_parts.sha256 = $2::BYTEA
+""",
+        "owner sha256",
     ),
     "conversation": (
         """
@@ -624,6 +1570,18 @@ WHERE other.owner = $1::VARCHAR AND other.sha256 = blobs.sha256 AND other.respon
 """,
         "owner response_id",
     ),
+    "delete_file_batch_files": (
+        "DELETE FROM file_batch_files WHERE file_batch_files.owner = $1::VARCHAR AND file_batch_files.store_id = $2::VARCHAR",
+        "owner store_id",
+    ),
+    "delete_file_batches": (
+        "DELETE FROM file_batches WHERE file_batches.owner = $1::VARCHAR AND file_batches.store_id = $2::VARCHAR",
+        "owner store_id",
+    ),
+    "delete_file_of_store": (
+        "DELETE FROM vector_store_files WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND vector_store_files.file_id = $3::VARCHAR AND vector_store_files.version = $4::INTEGER RETURNING vector_store_files.file_id",
+        "owner store_id file_id version",
+    ),
     "delete_item_blobs": (
         "DELETE FROM item_blobs WHERE item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = $2::VARCHAR",
         "owner response_id",
@@ -640,6 +1598,42 @@ WHERE other.owner = $1::VARCHAR AND other.sha256 = blobs.sha256 AND other.respon
         "DELETE FROM steps WHERE steps.owner = $1::VARCHAR AND steps.response_id = $2::VARCHAR",
         "owner response_id",
     ),
+    "delete_vector_store": (
+        "DELETE FROM vector_stores WHERE vector_stores.owner = $1::VARCHAR AND vector_stores.id = $2::VARCHAR RETURNING vector_stores.id",
+        "owner store_id",
+    ),
+    "delete_vector_store_files": (
+        "DELETE FROM vector_store_files WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR",
+        "owner store_id",
+    ),
+    "drop_all_chunk_files": (
+        "DELETE FROM chunk_files WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
+    "drop_all_chunks": (
+        "DELETE FROM chunks WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
+    "drop_all_vectors": (
+        "DELETE FROM chunk_vectors WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
+    "drop_all_words": (
+        "DELETE FROM chunk_words WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
+    "drop_chunk_file": (
+        "DELETE FROM chunk_files WHERE owner = $1 AND store_id = $2 AND file_id = $3",
+        "owner store_id file_id",
+    ),
+    "drop_chunk_store": (
+        "DELETE FROM chunk_stores WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
+    "drop_chunks": (
+        "DELETE FROM chunks WHERE owner = $1 AND store_id = $2 AND file_id = $3",
+        "owner store_id file_id",
+    ),
     "drop_conversation": (
         "DELETE FROM conversations WHERE conversations.owner = $1::VARCHAR AND conversations.id = $2::VARCHAR RETURNING conversations.id",
         "owner response_id",
@@ -647,6 +1641,47 @@ WHERE other.owner = $1::VARCHAR AND other.sha256 = blobs.sha256 AND other.respon
     "drop_conversation_items": (
         "DELETE FROM conversation_items WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR",
         "owner response_id",
+    ),
+    "drop_file": (
+        "DELETE FROM files WHERE files.owner = $1::VARCHAR AND files.id = $2::VARCHAR",
+        "owner file_id",
+    ),
+    "drop_upload": (
+        "DELETE FROM uploads WHERE uploads.owner = $1::VARCHAR AND uploads.id = $2::VARCHAR",
+        "owner upload_id",
+    ),
+    "drop_upload_part": (
+        "DELETE FROM upload_parts WHERE upload_parts.owner = $1::VARCHAR AND upload_parts.upload_id = $2::VARCHAR AND upload_parts.id = $3::VARCHAR",
+        "owner upload_id part_id",
+    ),
+    "drop_upload_parts": (
+        "DELETE FROM upload_parts WHERE upload_parts.owner = $1::VARCHAR AND upload_parts.upload_id = $2::VARCHAR",
+        "owner upload_id",
+    ),
+    "drop_vectors": (
+        "DELETE FROM chunk_vectors WHERE owner = $1 AND store_id = $2 AND file_id = $3",
+        "owner store_id file_id",
+    ),
+    "drop_words": (
+        "DELETE FROM chunk_words WHERE owner = $1 AND store_id = $2 AND file_id = $3",
+        "owner store_id file_id",
+    ),
+    "due_vector_stores": (
+        """
+SELECT vector_stores.owner, vector_stores.id
+FROM vector_stores
+WHERE vector_stores.expired = false AND vector_stores.expires_days IS NOT NULL AND vector_stores.last_active_at + vector_stores.expires_days * 86400 <= $1::BIGINT
+ LIMIT $2::INTEGER OFFSET 0
+""",
+        "now limit",
+    ),
+    "empty_files_of_store": (
+        "UPDATE vector_store_files SET usage_bytes=0, document=NULL, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR",
+        "owner store_id",
+    ),
+    "end_upload": (
+        "UPDATE uploads SET status=$1::VARCHAR, sweep_at=$2::BIGINT WHERE uploads.owner = $3::VARCHAR AND uploads.id = $4::VARCHAR AND uploads.status = 'pending' RETURNING uploads.id, uploads.owner, uploads.filename, uploads.purpose, uploads.bytes, uploads.created_at, uploads.expires_at, uploads.media_type, uploads.expires_after, uploads.status, uploads.file_id, uploads.sweep_at",
+        "status forget_at owner upload_id",
     ),
     "expire": (
         """
@@ -663,6 +1698,140 @@ WHERE journal.created_at < $1::BIGINT
  LIMIT $2::INTEGER OFFSET 0) RETURNING journal.owner, journal.response_id
 """,
         "before limit",
+    ),
+    "expire_vector_store": (
+        "UPDATE vector_stores SET expired=true WHERE vector_stores.owner = $1::VARCHAR AND vector_stores.id = $2::VARCHAR RETURNING vector_stores.id",
+        "owner store_id",
+    ),
+    "fail_file": (
+        """
+UPDATE vector_store_files SET status='failed', usage_bytes=0, error_code=$1::VARCHAR, error_message=$2::VARCHAR, document=NULL, replaced=vector_store_files.document, version=(vector_store_files.version + 1) WHERE vector_store_files.owner = $3::VARCHAR AND vector_store_files.store_id = $4::VARCHAR AND vector_store_files.file_id = $5::VARCHAR AND vector_store_files.job_id = $6::VARCHAR AND vector_store_files.status = 'in_progress' AND (EXISTS (SELECT *
+FROM jobs
+WHERE jobs.owner = $3::VARCHAR AND jobs.id = $6::VARCHAR AND jobs.token = $7::VARCHAR)) RETURNING vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+""",
+        "error_code error_message owner store_id file_id job_id token",
+    ),
+    "file": (
+        """
+SELECT files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at
+FROM files
+WHERE files.owner = $1::VARCHAR AND files.id = $2::VARCHAR AND files.deleted = false AND (files.expires_at IS NULL OR files.expires_at > $3::BIGINT)
+""",
+        "owner file_id now",
+    ),
+    "file_batch": (
+        """
+SELECT file_batches.id, file_batches.store_id, file_batches.created_at, file_batches.cancelled
+FROM file_batches
+WHERE file_batches.owner = $1::VARCHAR AND file_batches.store_id = $2::VARCHAR AND file_batches.id = $3::VARCHAR
+""",
+        "owner store_id batch_id",
+    ),
+    "file_batch_counts": (
+        """
+SELECT vector_store_files.status, count(*) AS count_1
+FROM file_batch_files JOIN vector_store_files ON file_batch_files.owner = vector_store_files.owner AND file_batch_files.store_id = vector_store_files.store_id AND file_batch_files.file_id = vector_store_files.file_id
+WHERE file_batch_files.owner = $1::VARCHAR AND file_batch_files.store_id = $2::VARCHAR AND file_batch_files.batch_id = $3::VARCHAR GROUP BY vector_store_files.status
+""",
+        "owner store_id batch_id",
+    ),
+    "file_of_store": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND vector_store_files.file_id = $3::VARCHAR
+""",
+        "owner store_id file_id",
+    ),
+    "files_asc": (
+        """
+SELECT files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at
+FROM files
+WHERE files.owner = $1::VARCHAR AND files.deleted = false AND (files.expires_at IS NULL OR files.expires_at > $2::BIGINT) AND ($3::VARCHAR IS NULL OR files.id > $3::VARCHAR) AND ($4::VARCHAR IS NULL OR files.purpose = $4::VARCHAR) ORDER BY files.id
+ LIMIT $5::BIGINT OFFSET 0
+""",
+        "owner now after purpose limit",
+    ),
+    "files_desc": (
+        """
+SELECT files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at
+FROM files
+WHERE files.owner = $1::VARCHAR AND files.deleted = false AND (files.expires_at IS NULL OR files.expires_at > $2::BIGINT) AND ($3::VARCHAR IS NULL OR files.id < $3::VARCHAR) AND ($4::VARCHAR IS NULL OR files.purpose = $4::VARCHAR) ORDER BY files.id DESC
+ LIMIT $5::BIGINT OFFSET 0
+""",
+        "owner now after purpose limit",
+    ),
+    "files_of_batch_asc": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND ($3::VARCHAR IS NULL OR vector_store_files.status = $3::VARCHAR) AND ($4::VARCHAR IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) > (SELECT after.created_at, after.file_id
+FROM vector_store_files AS after
+WHERE after.owner = $1::VARCHAR AND after.store_id = $2::VARCHAR AND after.file_id = $4::VARCHAR)) AND ($5::VARCHAR IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) < (SELECT before.created_at, before.file_id
+FROM vector_store_files AS before
+WHERE before.owner = $1::VARCHAR AND before.store_id = $2::VARCHAR AND before.file_id = $5::VARCHAR)) AND vector_store_files.file_id IN (SELECT file_batch_files.file_id
+FROM file_batch_files
+WHERE file_batch_files.owner = $1::VARCHAR AND file_batch_files.store_id = $2::VARCHAR AND file_batch_files.batch_id = $6::VARCHAR) ORDER BY vector_store_files.created_at, vector_store_files.file_id
+ LIMIT $7::INTEGER OFFSET 0
+""",
+        "owner store_id status after before batch_id limit",
+    ),
+    "files_of_batch_desc": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND ($3::VARCHAR IS NULL OR vector_store_files.status = $3::VARCHAR) AND ($4::VARCHAR IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) < (SELECT after.created_at, after.file_id
+FROM vector_store_files AS after
+WHERE after.owner = $1::VARCHAR AND after.store_id = $2::VARCHAR AND after.file_id = $4::VARCHAR)) AND ($5::VARCHAR IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) > (SELECT before.created_at, before.file_id
+FROM vector_store_files AS before
+WHERE before.owner = $1::VARCHAR AND before.store_id = $2::VARCHAR AND before.file_id = $5::VARCHAR)) AND vector_store_files.file_id IN (SELECT file_batch_files.file_id
+FROM file_batch_files
+WHERE file_batch_files.owner = $1::VARCHAR AND file_batch_files.store_id = $2::VARCHAR AND file_batch_files.batch_id = $6::VARCHAR) ORDER BY vector_store_files.created_at DESC, vector_store_files.file_id DESC
+ LIMIT $7::INTEGER OFFSET 0
+""",
+        "owner store_id status after before batch_id limit",
+    ),
+    "files_of_store_asc": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND ($3::VARCHAR IS NULL OR vector_store_files.status = $3::VARCHAR) AND ($4::VARCHAR IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) > (SELECT after.created_at, after.file_id
+FROM vector_store_files AS after
+WHERE after.owner = $1::VARCHAR AND after.store_id = $2::VARCHAR AND after.file_id = $4::VARCHAR)) AND ($5::VARCHAR IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) < (SELECT before.created_at, before.file_id
+FROM vector_store_files AS before
+WHERE before.owner = $1::VARCHAR AND before.store_id = $2::VARCHAR AND before.file_id = $5::VARCHAR)) ORDER BY vector_store_files.created_at, vector_store_files.file_id
+ LIMIT $6::INTEGER OFFSET 0
+""",
+        "owner store_id status after before limit",
+    ),
+    "files_of_store_desc": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND ($3::VARCHAR IS NULL OR vector_store_files.status = $3::VARCHAR) AND ($4::VARCHAR IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) < (SELECT after.created_at, after.file_id
+FROM vector_store_files AS after
+WHERE after.owner = $1::VARCHAR AND after.store_id = $2::VARCHAR AND after.file_id = $4::VARCHAR)) AND ($5::VARCHAR IS NULL OR (vector_store_files.created_at, vector_store_files.file_id) > (SELECT before.created_at, before.file_id
+FROM vector_store_files AS before
+WHERE before.owner = $1::VARCHAR AND before.store_id = $2::VARCHAR AND before.file_id = $5::VARCHAR)) ORDER BY vector_store_files.created_at DESC, vector_store_files.file_id DESC
+ LIMIT $6::INTEGER OFFSET 0
+""",
+        "owner store_id status after before limit",
+    ),
+    "finish_job": (
+        "DELETE FROM jobs WHERE jobs.owner = $1::VARCHAR AND jobs.id = $2::VARCHAR AND jobs.token = $3::VARCHAR RETURNING jobs.id",
+        "owner job_id token",
+    ),
+    "fix_dimensions": (
+        "UPDATE vector_stores SET dimensions=coalesce(vector_stores.dimensions, $1::INTEGER) WHERE vector_stores.owner = $2::VARCHAR AND vector_stores.id = $3::VARCHAR RETURNING vector_stores.owner, vector_stores.id, vector_stores.created_at, vector_stores.name, vector_stores.description, vector_stores.metadata, vector_stores.expires_days, vector_stores.last_active_at, vector_stores.expired, vector_stores.embedding_model, vector_stores.dimensions",
+        "dimensions owner store_id",
+    ),
+    "forget_in_batches": (
+        """
+DELETE FROM file_batch_files WHERE file_batch_files.owner = $1::VARCHAR AND file_batch_files.store_id = $2::VARCHAR AND file_batch_files.file_id = $3::VARCHAR AND NOT (EXISTS (SELECT *
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND vector_store_files.file_id = $3::VARCHAR))
+""",
+        "owner store_id file_id",
     ),
     "free_item_blobs": (
         """
@@ -682,6 +1851,10 @@ WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation
         "UPDATE conversations SET claim=NULL, claimed_until=0 WHERE conversations.owner = $1::VARCHAR AND conversations.id = $2::VARCHAR AND conversations.claim = $3::VARCHAR",
         "owner conversation_id token",
     ),
+    "give_job_back": (
+        "UPDATE jobs SET ready_at=CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), attempts=(jobs.attempts - 1), token=NULL WHERE jobs.owner = $1::VARCHAR AND jobs.id = $2::VARCHAR AND jobs.token = $3::VARCHAR RETURNING jobs.id",
+        "owner job_id token",
+    ),
     "has_item": (
         """
 SELECT 1
@@ -690,6 +1863,14 @@ WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.di
  LIMIT 1 OFFSET 0
 """,
         "owner response_id direction after",
+    ),
+    "has_vector_extension": (
+        "SELECT extversion FROM pg_extension WHERE extname = 'vector'",
+        "",
+    ),
+    "has_vector_table": (
+        "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'chunk_vectors'",
+        "",
     ),
     "history": (
         """
@@ -704,6 +1885,14 @@ FROM chain LEFT OUTER JOIN items ON items.owner = $1::VARCHAR AND items.response
 FROM chain AS ends) LEFT OUTER JOIN item_blobs ON item_blobs.owner = $1::VARCHAR AND item_blobs.response_id = items.response_id AND item_blobs.position = items.position LEFT OUTER JOIN blobs ON blobs.owner = $1::VARCHAR AND blobs.sha256 = item_blobs.sha256
 """,
         "owner response_id max_items max_bytes max_depth",
+    ),
+    "hold_job": (
+        """
+SELECT jobs.id
+FROM jobs
+WHERE jobs.owner = $1::VARCHAR AND jobs.id = $2::VARCHAR AND jobs.token = $3::VARCHAR FOR UPDATE
+""",
+        "owner job_id token",
     ),
     "input_asc": (
         """
@@ -739,6 +1928,14 @@ WHERE items.owner = $1::VARCHAR AND items.id = $2::VARCHAR ORDER BY coalesce(res
 """,
         "owner item_id",
     ),
+    "job": (
+        """
+SELECT jobs.kind, jobs.payload, jobs.attempts, jobs.cancelled, jobs.token
+FROM jobs
+WHERE jobs.owner = $1::VARCHAR AND jobs.id = $2::VARCHAR
+""",
+        "owner job_id",
+    ),
     "lock_blobs": (
         """
 SELECT blobs.sha256
@@ -769,6 +1966,53 @@ WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation
 """,
         "owner conversation_id item_id",
     ),
+    "lock_vector_store": (
+        """
+SELECT vector_stores.id
+FROM vector_stores
+WHERE vector_stores.owner = $1::VARCHAR AND vector_stores.id = $2::VARCHAR FOR UPDATE
+""",
+        "owner store_id",
+    ),
+    "make_vector_extension": (
+        "CREATE EXTENSION IF NOT EXISTS vector",
+        "",
+    ),
+    "make_vector_table": (
+        "CREATE TABLE IF NOT EXISTS chunk_vectors (owner TEXT NOT NULL, store_id TEXT NOT NULL, file_id TEXT NOT NULL, n INTEGER NOT NULL, vector vector NOT NULL, CONSTRAINT pk_chunk_vectors PRIMARY KEY (owner, store_id, file_id, n))",
+        "",
+    ),
+    "name_in_batch": (
+        """
+INSERT INTO file_batch_files (owner, store_id, batch_id, file_id) SELECT $1::VARCHAR AS anon_1, $2::VARCHAR AS anon_2, $3::VARCHAR AS anon_3, named.file_id
+FROM (SELECT each_named.value ->> 0 AS file_id
+FROM json_array_elements(CAST($4::VARCHAR AS JSON)) AS each_named) AS named
+WHERE EXISTS (SELECT *
+FROM vector_stores
+WHERE vector_stores.owner = $1::VARCHAR AND vector_stores.id = $2::VARCHAR)
+""",
+        "owner store_id batch_id named",
+    ),
+    "next_chunk_version": (
+        "INSERT INTO chunk_stores (owner, store_id, version, removed, dimensions) VALUES ($1, $2, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), 0, $3) ON CONFLICT (owner, store_id) DO UPDATE SET version = chunk_stores.version + 1, dimensions = CASE WHEN chunk_stores.dimensions = 0 THEN excluded.dimensions ELSE chunk_stores.dimensions END",
+        "owner store_id dimensions",
+    ),
+    "next_job": (
+        """
+WITH RECURSIVE owners(owner) AS
+(SELECT min(jobs.owner) AS owner
+FROM jobs UNION ALL SELECT (SELECT min(jobs.owner) AS min_2
+FROM jobs
+WHERE jobs.owner > owners.owner) AS anon_2
+FROM owners
+WHERE owners.owner IS NOT NULL)
+ SELECT min((SELECT min(jobs.ready_at) AS min_1
+FROM jobs
+WHERE jobs.owner = owners.owner)) - CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS anon_1
+FROM owners
+""",
+        "",
+    ),
     "output": (
         """
 SELECT page.id, page.direction, page.position, page.data, item_blobs.at, blobs.data AS data_1, page.seen
@@ -778,9 +2022,38 @@ WHERE items.owner = $1::VARCHAR AND items.response_id = $2::VARCHAR AND items.di
 """,
         "owner response_id direction",
     ),
+    "overdue_files": (
+        """
+SELECT files.id, files.owner, files.filename, files.purpose, files.bytes, files.created_at, files.expires_at, files.sha256, files.media_type, files.sweep_at
+FROM files
+WHERE files.sweep_at <= $1::BIGINT ORDER BY files.sweep_at
+ LIMIT $2::BIGINT OFFSET 0
+""",
+        "now limit",
+    ),
+    "overdue_uploads": (
+        """
+SELECT uploads.id, uploads.owner, uploads.filename, uploads.purpose, uploads.bytes, uploads.created_at, uploads.expires_at, uploads.media_type, uploads.expires_after, uploads.status, uploads.file_id, uploads.sweep_at
+FROM uploads
+WHERE uploads.sweep_at <= $1::BIGINT ORDER BY uploads.sweep_at
+ LIMIT $2::BIGINT OFFSET 0
+""",
+        "now limit",
+    ),
+    "put_off_job": (
+        "UPDATE jobs SET ready_at=(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + $1::BIGINT), token=NULL WHERE jobs.owner = $2::VARCHAR AND jobs.id = $3::VARCHAR AND jobs.token = $4::VARCHAR RETURNING jobs.id",
+        "milliseconds owner job_id token",
+    ),
     "renew_claim": (
         "UPDATE conversations SET claimed_until=(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + $1::BIGINT) WHERE conversations.owner = $2::VARCHAR AND conversations.id = $3::VARCHAR AND conversations.claim = $4::VARCHAR RETURNING conversations.id",
         "milliseconds owner conversation_id token",
+    ),
+    "renew_jobs": (
+        """
+UPDATE jobs SET ready_at=(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + $1::BIGINT) FROM (SELECT each_held.value ->> 0 AS owner, each_held.value ->> 1 AS id, each_held.value ->> 2 AS token
+FROM json_array_elements(CAST($2::VARCHAR AS JSON)) AS each_held) AS held WHERE jobs.owner = held.owner AND jobs.id = held.id AND jobs.token = held.token RETURNING jobs.owner, jobs.id, jobs.token, jobs.cancelled
+""",
+        "milliseconds held",
     ),
     "response": (
         """
@@ -790,6 +2063,18 @@ WHERE responses.owner = $1::VARCHAR AND responses.id = $2::VARCHAR
 """,
         "owner response_id",
     ),
+    "search_both": (
+        "WITH p AS ((SELECT v.file_id, v.n FROM chunk_vectors v WHERE v.owner = $1 AND v.store_id = $2 AND (CAST($3 AS TEXT[]) IS NULL OR v.file_id = ANY(CAST($3 AS TEXT[]))) ORDER BY v.vector <#> CAST(CAST($4 AS REAL[]) AS vector) LIMIT $5) UNION (SELECT w.file_id, w.n FROM chunk_words w WHERE w.owner = $1 AND w.store_id = $2 AND w.words @@ CAST($6 AS TSQUERY) AND (CAST($3 AS TEXT[]) IS NULL OR w.file_id = ANY(CAST($3 AS TEXT[]))) ORDER BY (SELECT coalesce(sum(t.weight * ts_rank(w.words, CAST(t.term AS TSQUERY))), 0) FROM unnest(CAST($7 AS TEXT[]), CAST($8 AS FLOAT8[])) AS t(term, weight)) DESC, w.file_id, w.n LIMIT $5)) SELECT c.file_id, c.n, c.text, CAST(-(v.vector <#> CAST(CAST($4 AS REAL[]) AS vector)) AS FLOAT8), (SELECT coalesce(sum(t.weight * ts_rank(w.words, CAST(t.term AS TSQUERY))), 0) FROM unnest(CAST($7 AS TEXT[]), CAST($8 AS FLOAT8[])) AS t(term, weight)) FROM p JOIN chunks c ON c.owner = $1 AND c.store_id = $2 AND c.file_id = p.file_id AND c.n = p.n LEFT JOIN chunk_vectors v ON v.owner = $1 AND v.store_id = $2 AND v.file_id = p.file_id AND v.n = p.n LEFT JOIN chunk_words w ON w.owner = $1 AND w.store_id = $2 AND w.file_id = p.file_id AND w.n = p.n",
+        "owner store_id files vector most query terms weights",
+    ),
+    "search_vectors": (
+        "WITH p AS (SELECT v.file_id, v.n FROM chunk_vectors v WHERE v.owner = $1 AND v.store_id = $2 AND (CAST($3 AS TEXT[]) IS NULL OR v.file_id = ANY(CAST($3 AS TEXT[]))) ORDER BY v.vector <#> CAST(CAST($4 AS REAL[]) AS vector) LIMIT $5) SELECT c.file_id, c.n, c.text, CAST(-(v.vector <#> CAST(CAST($4 AS REAL[]) AS vector)) AS FLOAT8), CAST(0 AS FLOAT8) FROM p JOIN chunks c ON c.owner = $1 AND c.store_id = $2 AND c.file_id = p.file_id AND c.n = p.n LEFT JOIN chunk_vectors v ON v.owner = $1 AND v.store_id = $2 AND v.file_id = p.file_id AND v.n = p.n",
+        "owner store_id files vector most",
+    ),
+    "search_words": (
+        "WITH p AS (SELECT w.file_id, w.n FROM chunk_words w WHERE w.owner = $1 AND w.store_id = $2 AND w.words @@ CAST($3 AS TSQUERY) AND (CAST($4 AS TEXT[]) IS NULL OR w.file_id = ANY(CAST($4 AS TEXT[]))) ORDER BY (SELECT coalesce(sum(t.weight * ts_rank(w.words, CAST(t.term AS TSQUERY))), 0) FROM unnest(CAST($5 AS TEXT[]), CAST($6 AS FLOAT8[])) AS t(term, weight)) DESC, w.file_id, w.n LIMIT $7) SELECT c.file_id, c.n, c.text, CAST(0 AS FLOAT8), (SELECT coalesce(sum(t.weight * ts_rank(w.words, CAST(t.term AS TSQUERY))), 0) FROM unnest(CAST($5 AS TEXT[]), CAST($6 AS FLOAT8[])) AS t(term, weight)) FROM p JOIN chunks c ON c.owner = $1 AND c.store_id = $2 AND c.file_id = p.file_id AND c.n = p.n LEFT JOIN chunk_words w ON w.owner = $1 AND w.store_id = $2 AND w.file_id = p.file_id AND w.n = p.n",
+        "owner store_id query files terms weights most",
+    ),
     "segments": (
         """
 SELECT journal.first_seq, journal.last_seq, journal.attempt, journal.data
@@ -798,6 +2083,19 @@ WHERE journal.owner = $1::VARCHAR AND journal.response_id = $2::VARCHAR ORDER BY
 """,
         "owner response_id",
     ),
+    "set_chunk_attributes": (
+        "UPDATE chunk_files SET attributes = $1, version = (SELECT version FROM chunk_stores WHERE owner = $2 AND store_id = $3) WHERE owner = $2 AND store_id = $3 AND file_id = $4",
+        "attributes owner store_id file_id",
+    ),
+    "some_files_of_store": (
+        """
+SELECT vector_store_files.owner, vector_store_files.store_id, vector_store_files.file_id, vector_store_files.filename, vector_store_files.created_at, vector_store_files.status, vector_store_files.usage_bytes, vector_store_files.error_code, vector_store_files.error_message, vector_store_files.attributes, vector_store_files.chunking, vector_store_files.job_id, vector_store_files.document, vector_store_files.replaced, vector_store_files.version
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id = $2::VARCHAR AND vector_store_files.file_id IN (SELECT each_file_ids.value
+FROM json_array_elements_text(CAST($3::VARCHAR AS JSON)) AS each_file_ids)
+""",
+        "owner store_id file_ids",
+    ),
     "steps": (
         """
 SELECT steps.n, steps.kind, steps.first_seq, steps.last_seq, steps.item_from, steps.item_to, steps.request_parameters, steps.exchange
@@ -805,6 +2103,18 @@ FROM steps
 WHERE steps.owner = $1::VARCHAR AND steps.response_id = $2::VARCHAR ORDER BY steps.n
 """,
         "owner response_id",
+    ),
+    "stores_of_file": (
+        """
+SELECT vector_store_files.store_id
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.file_id = $2::VARCHAR
+""",
+        "owner file_id",
+    ),
+    "take_from_chunk_store": (
+        "UPDATE chunk_stores SET version = version + 1, removed = version + 1 WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
     ),
     "take_out_conversation_items": (
         "DELETE FROM conversation_items WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation_id = $2::VARCHAR AND conversation_items.item_id = $3::VARCHAR",
@@ -826,6 +2136,18 @@ WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation
 """,
         "owner conversation_id item_id",
     ),
+    "take_part": (
+        "UPDATE uploads SET received=(uploads.received + $1::BIGINT), last_part=$2::VARCHAR WHERE uploads.owner = $3::VARCHAR AND uploads.id = $4::VARCHAR AND uploads.status = 'pending' AND uploads.expires_at > $5::BIGINT AND uploads.received + $1::BIGINT <= uploads.bytes * 2 RETURNING uploads.id",
+        "bytes part_id owner upload_id now",
+    ),
+    "touch_chunk_store": (
+        "UPDATE chunk_stores SET version = version + 1 WHERE owner = $1 AND store_id = $2",
+        "owner store_id",
+    ),
+    "touch_vector_store": (
+        "UPDATE vector_stores SET last_active_at=$1::BIGINT WHERE vector_stores.owner = $2::VARCHAR AND vector_stores.id = $3::VARCHAR AND vector_stores.expired = false AND vector_stores.last_active_at < $1::BIGINT",
+        "now owner store_id",
+    ),
     "unbury": (
         "DELETE FROM responses WHERE responses.owner = $1::VARCHAR AND responses.id = $2::VARCHAR",
         "owner response_id",
@@ -846,6 +2168,65 @@ WHERE conversation_items.owner = $1::VARCHAR AND conversation_items.conversation
         "UPDATE conversations SET metadata=$1::BYTEA WHERE conversations.owner = $2::VARCHAR AND conversations.id = $3::VARCHAR RETURNING conversations.id, conversations.owner, conversations.created_at, conversations.metadata, conversations.item_count, conversations.item_bytes",
         "metadata owner conversation_id",
     ),
+    "upload": (
+        """
+SELECT uploads.id, uploads.owner, uploads.filename, uploads.purpose, uploads.bytes, uploads.created_at, uploads.expires_at, uploads.media_type, uploads.expires_after, uploads.status, uploads.file_id, uploads.sweep_at
+FROM uploads
+WHERE uploads.owner = $1::VARCHAR AND uploads.id = $2::VARCHAR
+""",
+        "owner upload_id",
+    ),
+    "upload_parts": (
+        """
+SELECT upload_parts.id, upload_parts.owner, upload_parts.upload_id, upload_parts.created_at, upload_parts.bytes, upload_parts.sha256
+FROM upload_parts
+WHERE upload_parts.owner = $1::VARCHAR AND upload_parts.upload_id = $2::VARCHAR ORDER BY upload_parts.id
+""",
+        "owner upload_id",
+    ),
+    "vector_store": (
+        """
+SELECT vector_stores.owner, vector_stores.id, vector_stores.created_at, vector_stores.name, vector_stores.description, vector_stores.metadata, vector_stores.expires_days, vector_stores.last_active_at, vector_stores.expired, vector_stores.embedding_model, vector_stores.dimensions
+FROM vector_stores
+WHERE vector_stores.owner = $1::VARCHAR AND vector_stores.id = $2::VARCHAR
+""",
+        "owner store_id",
+    ),
+    "vector_store_counts": (
+        """
+SELECT vector_store_files.store_id, vector_store_files.status, count(*) AS count_1, CAST(coalesce(sum(vector_store_files.usage_bytes), 0) AS BIGINT) AS coalesce_1
+FROM vector_store_files
+WHERE vector_store_files.owner = $1::VARCHAR AND vector_store_files.store_id IN (SELECT each_store_ids.value
+FROM json_array_elements_text(CAST($2::VARCHAR AS JSON)) AS each_store_ids) GROUP BY vector_store_files.store_id, vector_store_files.status
+""",
+        "owner store_ids",
+    ),
+    "vector_stores_asc": (
+        """
+SELECT vector_stores.owner, vector_stores.id, vector_stores.created_at, vector_stores.name, vector_stores.description, vector_stores.metadata, vector_stores.expires_days, vector_stores.last_active_at, vector_stores.expired, vector_stores.embedding_model, vector_stores.dimensions
+FROM vector_stores
+WHERE vector_stores.owner = $1::VARCHAR AND ($2::VARCHAR IS NULL OR (vector_stores.created_at, vector_stores.id) > (SELECT after.created_at, after.id
+FROM vector_stores AS after
+WHERE after.owner = $1::VARCHAR AND after.id = $2::VARCHAR)) AND ($3::VARCHAR IS NULL OR (vector_stores.created_at, vector_stores.id) < (SELECT before.created_at, before.id
+FROM vector_stores AS before
+WHERE before.owner = $1::VARCHAR AND before.id = $3::VARCHAR)) ORDER BY vector_stores.created_at, vector_stores.id
+ LIMIT $4::INTEGER OFFSET 0
+""",
+        "owner after before limit",
+    ),
+    "vector_stores_desc": (
+        """
+SELECT vector_stores.owner, vector_stores.id, vector_stores.created_at, vector_stores.name, vector_stores.description, vector_stores.metadata, vector_stores.expires_days, vector_stores.last_active_at, vector_stores.expired, vector_stores.embedding_model, vector_stores.dimensions
+FROM vector_stores
+WHERE vector_stores.owner = $1::VARCHAR AND ($2::VARCHAR IS NULL OR (vector_stores.created_at, vector_stores.id) < (SELECT after.created_at, after.id
+FROM vector_stores AS after
+WHERE after.owner = $1::VARCHAR AND after.id = $2::VARCHAR)) AND ($3::VARCHAR IS NULL OR (vector_stores.created_at, vector_stores.id) > (SELECT before.created_at, before.id
+FROM vector_stores AS before
+WHERE before.owner = $1::VARCHAR AND before.id = $3::VARCHAR)) ORDER BY vector_stores.created_at DESC, vector_stores.id DESC
+ LIMIT $4::INTEGER OFFSET 0
+""",
+        "owner after before limit",
+    ),
 }
 
 POSTGRESQL_DDL: tuple[str, ...] = (
@@ -855,6 +2236,43 @@ CREATE TABLE blobs (
     sha256 BYTEA NOT NULL,
     data BYTEA NOT NULL,
     CONSTRAINT pk_blobs PRIMARY KEY (owner, sha256)
+)
+""",
+    """
+CREATE TABLE chunk_files (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    first BIGINT NOT NULL,
+    chunks INTEGER NOT NULL,
+    version BIGINT NOT NULL,
+    written BIGINT NOT NULL,
+    attributes BYTEA NOT NULL,
+    lengths BYTEA NOT NULL,
+    vectors BYTEA NOT NULL,
+    CONSTRAINT pk_chunk_files PRIMARY KEY (owner, store_id, file_id)
+)
+""",
+    """
+CREATE TABLE chunk_stores (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    removed BIGINT NOT NULL,
+    dimensions INTEGER NOT NULL,
+    CONSTRAINT pk_chunk_stores PRIMARY KEY (owner, store_id)
+)
+""",
+    """
+CREATE TABLE chunks (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    words TEXT NOT NULL,
+    CONSTRAINT pk_chunks PRIMARY KEY (owner, store_id, file_id, n)
 )
 """,
     """
@@ -885,6 +2303,43 @@ CREATE TABLE conversations (
 )
 """,
     """
+CREATE TABLE file_batch_files (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    batch_id TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    CONSTRAINT pk_file_batch_files PRIMARY KEY (owner, store_id, batch_id, file_id)
+)
+""",
+    """
+CREATE TABLE file_batches (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    cancelled BOOLEAN NOT NULL,
+    CONSTRAINT pk_file_batches PRIMARY KEY (owner, store_id, id)
+)
+""",
+    """
+CREATE TABLE files (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    sha256 BYTEA NOT NULL,
+    media_type TEXT,
+    sweep_at BIGINT,
+    deleted BOOLEAN NOT NULL,
+    CONSTRAINT pk_files PRIMARY KEY (owner, id)
+)
+""",
+    "CREATE INDEX ix_files_owner_sha256 ON files (owner, sha256)",
+    "CREATE INDEX ix_files_owner_sweep_at ON files (owner, sweep_at)",
+    """
 CREATE TABLE item_blobs (
     owner TEXT NOT NULL,
     response_id TEXT NOT NULL,
@@ -908,6 +2363,20 @@ CREATE TABLE items (
 )
 """,
     "CREATE INDEX ix_items_owner_id ON items (owner, id)",
+    """
+CREATE TABLE jobs (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    ready_at BIGINT NOT NULL,
+    attempts INTEGER NOT NULL,
+    cancelled BOOLEAN NOT NULL,
+    token TEXT,
+    CONSTRAINT pk_jobs PRIMARY KEY (owner, id)
+)
+""",
+    "CREATE INDEX ix_jobs_owner_ready_at_id ON jobs (owner, ready_at, id)",
     """
 CREATE TABLE journal (
     owner TEXT NOT NULL,
@@ -956,6 +2425,79 @@ CREATE TABLE steps (
 )
 """,
     """
+CREATE TABLE upload_parts (
+    owner TEXT NOT NULL,
+    upload_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    sha256 BYTEA NOT NULL,
+    CONSTRAINT pk_upload_parts PRIMARY KEY (owner, upload_id, id)
+)
+""",
+    "CREATE INDEX ix_upload_parts_owner_sha256 ON upload_parts (owner, sha256)",
+    """
+CREATE TABLE uploads (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    media_type TEXT NOT NULL,
+    expires_after BIGINT,
+    status TEXT NOT NULL,
+    file_id TEXT,
+    received BIGINT NOT NULL,
+    last_part TEXT,
+    sweep_at BIGINT,
+    CONSTRAINT pk_uploads PRIMARY KEY (owner, id)
+)
+""",
+    "CREATE INDEX ix_uploads_owner_sweep_at ON uploads (owner, sweep_at)",
+    """
+CREATE TABLE vector_store_files (
+    owner TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    file_id TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    usage_bytes BIGINT NOT NULL,
+    error_code TEXT,
+    error_message TEXT,
+    attributes TEXT NOT NULL,
+    chunking TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    document TEXT,
+    replaced TEXT,
+    version INTEGER NOT NULL,
+    CONSTRAINT pk_vector_store_files PRIMARY KEY (owner, store_id, file_id)
+)
+""",
+    "CREATE INDEX ix_vector_store_files_owner_file_id ON vector_store_files (owner, file_id)",
+    "CREATE INDEX ix_vector_store_files_owner_store_id_created_at_file_id ON vector_store_files (owner, store_id, created_at, file_id)",
+    """
+CREATE TABLE vector_stores (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    metadata TEXT NOT NULL,
+    expires_days INTEGER,
+    last_active_at BIGINT NOT NULL,
+    expired BOOLEAN NOT NULL,
+    embedding_model TEXT NOT NULL,
+    dimensions INTEGER,
+    CONSTRAINT pk_vector_stores PRIMARY KEY (owner, id)
+)
+""",
+    "CREATE INDEX ix_vector_stores_owner_created_at_id ON vector_stores (owner, created_at, id)",
+    "CREATE TABLE chunk_words (owner TEXT NOT NULL, store_id TEXT NOT NULL, file_id TEXT NOT NULL, n INTEGER NOT NULL, words TSVECTOR NOT NULL, CONSTRAINT pk_chunk_words PRIMARY KEY (owner, store_id, file_id, n))",
+    "CREATE INDEX ix_chunk_words_words ON chunk_words USING gin (words)",
+    """
 CREATE TABLE antiphon_revision (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT antiphon_revision_pkc PRIMARY KEY (version_num)
@@ -964,4 +2506,7 @@ CREATE TABLE antiphon_revision (
     "INSERT INTO antiphon_revision (version_num) VALUES ('0001') RETURNING antiphon_revision.version_num",
     "UPDATE antiphon_revision SET version_num='0002' WHERE antiphon_revision.version_num = '0001'",
     "UPDATE antiphon_revision SET version_num='0003' WHERE antiphon_revision.version_num = '0002'",
+    "UPDATE antiphon_revision SET version_num='0004' WHERE antiphon_revision.version_num = '0003'",
+    "UPDATE antiphon_revision SET version_num='0005' WHERE antiphon_revision.version_num = '0004'",
+    "UPDATE antiphon_revision SET version_num='0006' WHERE antiphon_revision.version_num = '0005'",
 )

@@ -15,8 +15,15 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from antiphon.storage import conversation_queries, queries
+from antiphon.storage.chunks import queries as chunk_queries
+from antiphon.storage.chunks.tables import MORE
+from antiphon.storage.files import queries as file_queries
+from antiphon.storage.jobs import queries as job_queries
 from antiphon.storage.migrate import head_revision, version_statements
 from antiphon.storage.schema import metadata
+from antiphon.storage.vectors import queries as vector_queries
+
+_ROOMS = (queries, conversation_queries, file_queries, job_queries, vector_queries, chunk_queries)
 
 TARGET = Path(__file__).with_name("_compiled.py")
 
@@ -52,7 +59,7 @@ def ddl(name: queries.Dialect) -> list[str]:
         made.append(str(CreateTable(table).compile(dialect=dialect)))
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         made += [str(CreateIndex(index).compile(dialect=dialect)) for index in indexes]
-    return [_tidy(sql) for sql in [*made, *version_statements(name)]]
+    return [_tidy(sql) for sql in [*made, *MORE[name], *version_statements(name)]]
 
 
 def _tidy(sql: str) -> str:
@@ -74,7 +81,7 @@ def _quoted(sql: str) -> str:
 
 def _table(name: queries.Dialect) -> list[str]:
     lines = [f"{name.upper()}: dict[str, tuple[str, str]] = {{"]
-    statements = {**queries.statements(name), **conversation_queries.statements(name)}
+    statements = {key: one for room in _ROOMS for key, one in room.statements(name).items()}
     for key, statement in sorted(statements.items()):
         sql, parameters = _compiled(statement, _dialects()[name])
         lines += [f'    "{key}": (', _text(sql, " " * 8) + ",", f'        "{" ".join(parameters)}",', "    ),"]

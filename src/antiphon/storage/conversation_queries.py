@@ -45,6 +45,12 @@ _NOW: dict[Dialect, ColumnElement[Any]] = {
     "postgresql": literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", BigInteger),
 }
 
+
+def database_now(dialect: Dialect) -> ColumnElement[Any]:
+    """Milliseconds by the clock of the database."""
+    return _NOW[dialect]
+
+
 #: What ends a turn, in the order of ``rows.Packed.turns``.
 _TURN: dict[str, TypeEngine[Any]] = {
     "owner": Text(),

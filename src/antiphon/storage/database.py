@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from antiphon.storage.rows import Packed, Row
 
 
 class Database(Protocol):
     """One database. Failures come as ``errors.APIError``."""
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]:
+        """Which SQL it speaks."""
 
     async def fetch(self, name: str, **values: Any) -> Sequence[Row]:
         """The rows of a reading statement."""

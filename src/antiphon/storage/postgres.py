@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -63,6 +63,8 @@ _WRONG = (asyncpg.DataError, asyncpg.exceptions._base.DataError, OverflowError, 
 
 class PostgresDatabase:
     """A pool, and the task that commits in groups."""
+
+    dialect: Literal["sqlite", "postgresql"] = "postgresql"
 
     def __init__(self, pool: _Pool) -> None:
         self._pool = pool

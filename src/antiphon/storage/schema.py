@@ -26,13 +26,14 @@ from sqlalchemy.sql.schema import SchemaItem
 metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"})
 
 
-def _owned(name: str, *parts: SchemaItem, key: tuple[str, ...]) -> Table:
+def owned(name: str, *parts: SchemaItem, key: tuple[str, ...]) -> Table:
+    """A table whose every row says whose it is; ``key`` is what makes a row one of its owner's."""
     owner = Column("owner", Text, nullable=False)
     return Table(name, metadata, owner, *parts, PrimaryKeyConstraint("owner", *key))
 
 
 #: ``item_count`` and ``item_bytes`` let a history know what it would cost before it reads a single item.
-responses = _owned(
+responses = owned(
     "responses",
     Column("id", Text, nullable=False),
     Column("previous_id", Text),
@@ -49,7 +50,7 @@ responses = _owned(
     key=("id",),
 )
 
-items = _owned(
+items = owned(
     "items",
     Column("response_id", Text, nullable=False),
     Column("position", Integer, nullable=False),
@@ -63,7 +64,7 @@ items = _owned(
 )
 
 #: ``claim`` is the token of who may append now, until ``claimed_until`` (milliseconds, the database's own clock).
-conversations = _owned(
+conversations = owned(
     "conversations",
     Column("id", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -77,7 +78,7 @@ conversations = _owned(
 )
 
 #: Each names its row of ``items``: a response's, or one under the id of the conversation at this same ``position``.
-conversation_items = _owned(
+conversation_items = owned(
     "conversation_items",
     Column("conversation_id", Text, nullable=False),
     Column("position", Integer, nullable=False),
@@ -90,7 +91,7 @@ conversation_items = _owned(
 )
 
 #: ``bytes_to`` is the size of the items before ``item_to``: what a history cut at this step holds of its response.
-steps = _owned(
+steps = owned(
     "steps",
     Column("response_id", Text, nullable=False),
     Column("n", Integer, nullable=False),
@@ -106,7 +107,7 @@ steps = _owned(
 )
 
 #: ``created_at`` is the response's, repeated so that expiry touches only what it removes.
-journal = _owned(
+journal = owned(
     "journal",
     Column("response_id", Text, nullable=False),
     Column("first_seq", BigInteger, nullable=False),
@@ -119,7 +120,7 @@ journal = _owned(
 )
 
 #: A long string taken out of an item, and the byte of the item's ``data`` before which it goes back.
-item_blobs = _owned(
+item_blobs = owned(
     "item_blobs",
     Column("response_id", Text, nullable=False),
     Column("position", Integer, nullable=False),
@@ -129,7 +130,7 @@ item_blobs = _owned(
     key=("response_id", "position", "at"),
 )
 
-blobs = _owned(
+blobs = owned(
     "blobs",
     Column("sha256", LargeBinary, nullable=False),
     Column("data", LargeBinary, nullable=False),

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from antiphon.errors import APIError, Conflict, InternalError, InvalidRequest, Unavailable
 from antiphon.storage.group import GroupCommit
@@ -61,6 +61,8 @@ Outcome = Sequence[Row] | BaseException
 
 class SqliteDatabase:
     """The connections to one file and the threads that use them."""
+
+    dialect: Literal["sqlite", "postgresql"] = "sqlite"
 
     def __init__(self, path: Path, writer: sqlite3.Connection, thread: Threads) -> None:
         """``thread`` is one thread, and the only one to use ``writer``."""

@@ -10,8 +10,14 @@ from typing import Any, Literal
 
 from antiphon import ambient
 from antiphon.storage import rows
+from antiphon.storage.chunks.model import ChunkStore
+from antiphon.storage.chunks.store import SqlChunks
 from antiphon.storage.conversations import SqlConversations
 from antiphon.storage.database import Database
+from antiphon.storage.files.model import FileStore, UploadStore
+from antiphon.storage.files.store import SqlFiles, SqlUploads
+from antiphon.storage.jobs.model import JobStore
+from antiphon.storage.jobs.store import SqlJobs
 from antiphon.storage.model import (
     ConversationStore,
     CursorNotFound,
@@ -23,6 +29,8 @@ from antiphon.storage.model import (
     StoredItem,
     StoredResponse,
 )
+from antiphon.storage.vectors.model import VectorStore
+from antiphon.storage.vectors.store import SqlVectors
 
 _CONTENT = ("lock_blobs", "delete_blobs", "delete_item_blobs", "delete_items", "delete_steps", "delete_journal")
 _BURIAL = ("bury", *_CONTENT)
@@ -46,12 +54,42 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._conversations = SqlConversations(database)
+        self._files = SqlFiles(database)
+        self._jobs = SqlJobs(database)
+        self._vectors = SqlVectors(database)
+        self._uploads = SqlUploads(database)
+        self._chunks = SqlChunks(database)
         self._closed = False
 
     @property
     def conversations(self) -> ConversationStore:
         """The conversations, in the same database."""
         return self._conversations
+
+    @property
+    def chunks(self) -> ChunkStore:
+        """What vector stores hold, in the same database."""
+        return self._chunks
+
+    @property
+    def files(self) -> FileStore:
+        """The files' rows, in the same database."""
+        return self._files
+
+    @property
+    def uploads(self) -> UploadStore:
+        """The uploads' rows, in the same database."""
+        return self._uploads
+
+    @property
+    def jobs(self) -> JobStore:
+        """Work that is owed, in the same database."""
+        return self._jobs
+
+    @property
+    def vectors(self) -> VectorStore:
+        """Vector stores, their files and batches, in the same database."""
+        return self._vectors
 
     async def commit(self, finished: Finished) -> None:
         """Write all of it or nothing; ``Conflict`` when the id is taken.

@@ -35,7 +35,8 @@ class Count(msgspec.Struct):
     def add(self, other: Count) -> None:
         """Sum up."""
         for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            if more := getattr(other, name):
+                setattr(self, name, getattr(self, name) + more)
 
 
 class Drift(msgspec.Struct, frozen=True):

@@ -158,7 +158,8 @@ class Tape:
         if _is_listing(request):
             scope = NO_SCOPE
         url = call.url if isinstance(call, HttpCall) else ""
-        place = Place(asked, request, call.boundary, call.provider, scope, self._tally.run(scope).next(key), url)
+        number = self._tally.run(scope).next(key)
+        place = Place(asked, request, call.boundary, call.provider, scope, number, url, key)
         if mode == "record":
             return Live(self._recorder(place), fault)
         found, relaxed = self._find(place, key)
@@ -199,16 +200,18 @@ class Tape:
         mode = self.mode_of("inference")
         if mode == "live":
             return factory()
-        known = self._variables.get(scope, name)
-        if known is not None and mode != "record":
-            return known[0]
-        if mode == "replay":
-            raise LookupError(
-                f"The variable '{name}' of the scope '{scope}' is not on the tape. Run once with the mode 'record'."
-            )
-        value = factory()
-        self._variables.put(scope, name, value)
-        return value
+        with self._variables.lock:
+            known = self._variables.get(scope, name, fresh=mode == "record")
+            if known is not None:
+                return known[0]
+            if mode == "replay":
+                raise LookupError(
+                    f"The variable '{name}' of the scope '{scope}' is not on the tape. Run once with the mode 'record'."
+                )
+            value = factory()
+            if mode != "verify":
+                self._variables.put(scope, name, value)
+            return value
 
     def overrun(self, play: Play, *, scope: str | None = None) -> RecordingMiss:
         """For who reads on where the recorded reader hung up: the miss to end the stream with."""
@@ -218,12 +221,14 @@ class Tape:
     # -- what a test records is kept only if it passes
 
     def stage(self, scope: str) -> None:
-        """From here on what this scope records waits aside."""
+        """From here on what this scope records waits aside, and so do its variables."""
         self._writer.stage(scope)
+        self._variables.stage(scope)
 
     def keep(self, scope: str, *, prune: bool = False) -> int:
         """What waited takes its place. ``prune``: what the scope had before and its run did not need is deleted."""
         kept = self._writer.keep(scope)
+        self._variables.keep(scope)
         if prune:
             spare = set(self.unplayed(scope))
             for entry in self.shelf.in_scope(scope):
@@ -234,6 +239,7 @@ class Tape:
     def discard(self, scope: str) -> None:
         """What waited is forgotten."""
         self._writer.discard(scope)
+        self._variables.discard(scope)
 
     def flush(self) -> None:
         """Blocks until all that was heard is written."""

@@ -6,6 +6,20 @@ import os
 import threading
 from pathlib import Path
 
+_MORE = 1024 * 1024
+
+
+def read(path: str, size: int) -> bytes:
+    """What is in a file that had this size. Three calls of the system, where an object of Python's makes seven."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, size + 1)
+        while len(data) != size and (more := os.read(descriptor, _MORE)):
+            data += more
+        return data
+    finally:
+        os.close(descriptor)
+
 
 def write_whole(path: Path, data: bytes) -> None:
     """Puts a file in place of what is there, at once."""

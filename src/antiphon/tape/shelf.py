@@ -11,8 +11,8 @@ from pathlib import Path
 
 from antiphon.tape import claims, document, llama_stack
 from antiphon.tape.claims import Claim
-from antiphon.tape.files import write_beside
-from antiphon.tape.index import Entry, Index
+from antiphon.tape.files import read, write_beside
+from antiphon.tape.index import Entry, Index, entry_of
 from antiphon.tape.model import Exchange, Request
 from antiphon.tape.naming import file_name, scope_directory
 
@@ -24,26 +24,34 @@ class Shelf(Index):
 
     def load(self, entry: Entry) -> Exchange:
         """The whole exchange. Raises ``FileNotFoundError`` when it is gone and ``Unreadable`` when it is broken."""
-        path = self.directory / entry.path
-        data = path.read_bytes()
+        path = self._place(entry.path)
+        data = read(path, entry.size)
         if entry.foreign:
             return llama_stack.load(data)[0]
-        return document.load(data, lambda suffix: path.with_suffix(suffix).read_bytes())
+        return document.load(data, lambda suffix: Path(path).with_suffix(suffix).read_bytes())
 
     def request(self, entry: Entry) -> Request:
         """Its request alone. Raises ``OSError`` when it is gone or can no longer be read."""
-        data = (self.directory / entry.path).read_bytes()
+        data = read(self._place(entry.path), entry.size)
         try:
             return llama_stack.head(data).request if entry.foreign else document.head(data).request
         except (document.Unreadable, llama_stack.Unreadable) as why:
             raise OSError(f"{entry.path}: {why}") from why
 
-    def put(self, exchange: Exchange, files: tuple[bytes, dict[str, bytes]], *, under: Path | None = None) -> Path:
+    def put(
+        self,
+        exchange: Exchange,
+        files: tuple[bytes, dict[str, bytes]],
+        *,
+        key: str | None = None,
+        under: Path | None = None,
+    ) -> Path:
         """Writes the files of an exchange (``document.dump``), in place of the one with its scope, key and variant.
 
-        Below ``under`` instead of the directory, when given: then it is not indexed. The path is returned.
+        ``key`` is that of its request, where it is known. Below ``under`` instead of the directory, when given: then
+        it is not indexed. The path is returned.
         """
-        key = self._key(exchange.request)
+        key = self._key(exchange.request) if key is None else key
         root = under if under is not None else self.directory
         home = root / scope_directory(exchange.scope)
         home.mkdir(parents=True, exist_ok=True)
@@ -58,8 +66,10 @@ class Shelf(Index):
             else:
                 path = self._fresh(home, file_name(exchange.request, key), exchange.variant, data, sides)
             if under is None:
-                self._drop(str(path.relative_to(self.directory)))
-                self._add(str(path.relative_to(self.directory)), path.stat())
+                relative = str(path.relative_to(self.directory))
+                self._drop(relative)
+                self._enter(relative, entry_of(relative, path.stat(), exchange, key))
+                self._unkept += 1
         return path
 
     def remove(self, entry: Entry) -> None:

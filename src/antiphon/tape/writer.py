@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,11 +13,11 @@ import msgspec
 from antiphon.tape import document, shape
 from antiphon.tape.counts import Count, Drift, Tally
 from antiphon.tape.model import Boundary, Exchange, HttpResponse, Request, Response
-from antiphon.tape.naming import scope_directory
 from antiphon.tape.plays import PlayLog
 from antiphon.tape.secrets import Finding, Redactor
 from antiphon.tape.settings import Timing
 from antiphon.tape.shelf import Entry, Shelf
+from antiphon.tape.staging import Staging
 
 _log = logging.getLogger("antiphon.tape")
 
@@ -41,6 +39,7 @@ class Place(msgspec.Struct, frozen=True):
     scope: str
     variant: int
     url: str = ""
+    key: str | None = None
     verifying: bool = False
     verify: Entry | None = None
 
@@ -65,6 +64,7 @@ class Writer:
         self._timing = timing
         self._thread = ThreadPoolExecutor(1, "tape") if background else None
         self._writing: set[Future[None]] = set()
+        self._staging = Staging(shelf)
         self._staged: dict[str, Path] = {}
         #: What differs in shape (mode ``verify``), and what was not written, and why.
         self.drifts: list[Drift] = []
@@ -89,15 +89,14 @@ class Writer:
         self.flush()
         if self._thread is not None:
             self._thread.shutdown()
+        self._staging.close()
 
     # -- staging
 
     def stage(self, scope: str) -> None:
         """From here on what this scope records waits aside."""
-        name = f"{scope_directory(scope) or 'shared'}-{os.getpid()}-{threading.get_ident()}"
-        path = self._shelf.private_directory("staging", name)
-        shutil.rmtree(path, ignore_errors=True)
-        self._staged[scope] = path
+        self.discard(scope)
+        self._staged[scope] = self._staging.place()
 
     def keep(self, scope: str) -> int:
         """What waited takes its place; how many there were."""
@@ -137,20 +136,20 @@ class Writer:
                 return
             tokens = usage.input + usage.output if usage is not None else 0
             self._tally.add(place.scope, Count(recorded=1, tokens_recorded=tokens))
-            self._put(exchange)
+            self._put(exchange, place.key)
         except OSError as why:
             self._refuse(f"A call could not be recorded below {self._shelf.directory}: {why}")
         finally:
             release()
 
-    def _put(self, exchange: Exchange) -> None:
+    def _put(self, exchange: Exchange, key: str | None = None) -> None:
         files = document.dump(exchange, timing=self._timing)
         found = [one for data in (files[0], *files[1].values()) for one in self._redactor.surviving(data)]
         if found:
             self._refuse(_secret(found))
             return
         staged = self._staged.get(exchange.scope)
-        path = self._shelf.put(exchange, files, under=staged)
+        path = self._shelf.put(exchange, files, key=key, under=staged)
         if staged is None:
             relative = str(path.relative_to(self._shelf.directory))
             self._tally.run(exchange.scope).recorded.add(relative)

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from antiphon.storage.model import DEFAULT_OWNER, Owner
 from antiphon.wire.events import AnyEvent
 
 Json: TypeAlias = Any
@@ -74,7 +75,8 @@ class Around(msgspec.Struct, frozen=True):
     """What a tool may use of its surroundings. Times in seconds, sizes in bytes.
 
     ``new_id`` makes the id of an item by its kind. ``include`` is the request's. ``max_output_bytes`` is what the model
-    may be shown of one call; the Run cuts what is longer. ``hidden`` gives the tools that a search may find.
+    may be shown of one call; the Run cuts what is longer. ``hidden`` gives the tools that a search may find. ``owner``
+    is whose run it is, and whose things it may see.
     """
 
     new_id: Callable[[str], str]
@@ -83,6 +85,7 @@ class Around(msgspec.Struct, frozen=True):
     timeout: float = 60.0
     max_output_bytes: int = 100_000
     hidden: Callable[[], Sequence[Hidden]] = _nothing_hidden
+    owner: Owner = DEFAULT_OWNER
 
 
 class Tool(Protocol):

@@ -66,6 +66,12 @@ def _encoding() -> Encoding:
     return tiktoken.Encoding("o200k_base", pat_str=pattern, mergeable_ranks=ranked, special_tokens=SPECIAL)
 
 
+@functools.cache
+def _lengths() -> bytes:
+    """The length of each token, in order of rank."""
+    return bytes(len(token) for token in ranks()[1])
+
+
 def count_text(text: str) -> int:
     """Tokens of a text; special tokens in it are ordinary text. The first call takes a moment and some memory."""
     with _loading:  # two threads must not both build it
@@ -73,6 +79,14 @@ def count_text(text: str) -> int:
     if len(text) <= _PIECE:
         return len(encoding.encode_ordinary(text))
     return sum(len(encoding.encode_ordinary(text[i : i + _PIECE])) for i in range(0, len(text), _PIECE))
+
+
+def token_lengths(text: str) -> list[int]:
+    """The length of each token of the text in bytes of UTF-8, in order; special tokens in it are ordinary text."""
+    with _loading:
+        encoding, lengths = _encoding(), _lengths()
+    pieces = (text[i : i + _PIECE] for i in range(0, len(text), _PIECE))
+    return [lengths[token] for piece in pieces for token in encoding.encode_ordinary(piece)]
 
 
 def count_request(request: ChatRequest) -> int:

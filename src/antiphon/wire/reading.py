@@ -142,9 +142,15 @@ def _found(tree: Any, at: re.Match[str], reason: str) -> tuple[str, Any]:
         if "`key`" in at.group(0):
             if len(key) > limit:
                 return join(path, key), key
-        elif (isinstance(entry, str) and len(entry) > limit) or reason.endswith(f"got `{type(entry).__name__}`"):
+        elif (isinstance(entry, str) and len(entry) > limit) or _got(reason, entry):
             return join(path, key), entry
     return path, value
+
+
+def _got(reason: str, entry: Any) -> bool:
+    """Whether this is what msgspec says it got; some types it calls by JSON's names."""
+    name = type(entry).__name__
+    return reason.endswith((f"got `{name}`", f"got `{_JSON_NAMES.get(name, name)}`"))
 
 
 def _json_type(name: str) -> str:

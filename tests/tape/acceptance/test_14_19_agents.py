@@ -225,6 +225,7 @@ def test_17_one_word_in_twenty_kilobytes(way: Way, backend: FakeBackend, tapes: 
         with pytest.raises(openai.APIStatusError) as caught:
             ask(client, changed)
         assert len(opened.misses()) == 1
+    assert caught.value.status_code == 424
     report = str(caught.value.body["message"])  # type: ignore[index]
     assert len(report.splitlines()) <= 30
     assert "[-word1500-]{+WORD1500+}" in report

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.tape.canon import canonical, key, parse
+from antiphon.tape.canon import canonical, ids, key, parse
 from antiphon.tape.model import ToolCall
 from tests.tape.canon.calls import CHAT, MESSAGES, RESPONSES, keyed, post
 
@@ -273,3 +273,37 @@ def test_keys_are_the_same_in_every_process() -> None:
         for seed in ("1", "2", "3", "4")
     }
     assert len(found) == 1
+
+
+_TEXTS = st.sampled_from(
+    [
+        A,
+        B,
+        A.replace("-", ""),
+        "deadbeef",
+        "call_a1b2c3",
+        "resp_77ab",
+        '{"id": "Xy12Zw34Qa"}',
+        "plain words",
+        "20251106",
+    ]
+)
+_VALUES = st.recursive(
+    _TEXTS | st.none() | st.integers(0, 9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "item_id", "ids", "text", "role", "type", "call_id", "content"]), inner, max_size=4
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["instructions", "input", "messages", "tools", "user"]), _VALUES, max_size=4))
+def test_a_request_that_seems_to_hold_no_id_holds_none(value: dict[str, Any]) -> None:
+    """Where the walk through a request is left out it would have changed nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ids, "_perhaps", lambda _: True)
+        slowly = ids.renamed(value)
+    assert ids.renamed(value) == slowly

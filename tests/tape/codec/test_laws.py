@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from antiphon.tape.codec import decode, encode
+from antiphon.tape.codec import decode, encode, encoding
+from antiphon.tape.codec.spelling import QUOTES, read_scalar, spell
 
 SCALARS = (
     st.none()
@@ -102,3 +103,32 @@ def test_values_of_any_kind_fill_a_hole(values: list[Any]) -> None:
     """Whatever values one place takes from event to event, each event comes back as its own read."""
     reads = [f'data: {{"v": {json.dumps(value)}}}\n\n'.encode() for value in values]
     assert tuple(reads) == decode(through_a_file(encode(reads)))
+
+
+@given(st.sampled_from(sorted(QUOTES)), SCALARS, st.sampled_from(SPELLINGS))
+def test_a_scalar_is_its_value_or_the_text_it_was(name: str, value: Any, write: Any) -> None:
+    """A string that needs no escape is read without a parser, and means what the parser says."""
+    text = write(value)
+    read = read_scalar(text, QUOTES[name])
+    assert spell(read, QUOTES[name]) == text
+    if not isinstance(read, dict):
+        assert read == json.loads(text)
+
+
+EVENTS = st.builds(
+    lambda frame, value, end: frame % json.dumps(value, ensure_ascii=False) + end,
+    st.sampled_from(['{"a": 1, "b": %s}', '{"a":%s,"c":[1,"x",null]}', "%s", '"k" %s', '%s: 1-2 "x', "1%s2"]),
+    st.sampled_from(["", "x", 'a"b', "\\", "a:b", " é", "12"]) | st.integers(0, 3) | st.none(),
+    st.sampled_from(["", "\n\n", ' "', ":"]),
+)
+
+
+@given(st.lists(EVENTS, max_size=12))
+def test_events_that_are_alike_are_taken_apart_as_all_are(events: list[str]) -> None:
+    """What is recognised without being taken apart has the tokens, and the group, that it would have had."""
+    groups, order = encoding._grouped(events)
+    rows = [iter(group.rows) for group in groups]
+    tokens = [next(rows[number]) for number in order]
+    assert tokens == [encoding._TOKEN.split(event) for event in events]
+    shapes = [tuple(None if at % 2 and one[-1] != ":" else one for at, one in enumerate(row)) for row in tokens]
+    assert all((order[i] == order[k]) == (shapes[i] == shapes[k]) for i in range(len(order)) for k in range(i))

@@ -22,6 +22,7 @@ REDACTOR = Redactor(
 
 INNOCENT = {
     "news": "https://news.example.com/2025/asia/sk-hynix-profit-2025-samsung-memory-chips-1234/index.html",
+    "news of a day": "https://en.yna.example.com/view/sk-hynix-to-expand-its-plant-in-icheon-20251106",
     "more news": "https://news.example.com/business/sk-innovation-battery-unit-merger-explained",
     "words": "a task-force-on-the-desk-of-the-risk-management-department, sk-hynix and sk-learn-contrib",
     "classes": '<div class="sk-toggleable__content sk-estimator-id-12 sk-parallel-item">',

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from antiphon.tape.canon import parse
 from antiphon.tape.engine import RecordingMiss, Tape
 from antiphon.tape.model import HttpRequest, JsonBody, Request
+from antiphon.tape.steps import Live
 from tests.tape.shelf.library import exchange, opened, question, write
 
 #: More than were ever looked at before.
@@ -71,3 +75,23 @@ def _missed_other(tape: Tape) -> RecordingMiss:
     with pytest.raises(RecordingMiss) as missed:
         tape.begin(question("How long is it?", user="tuesday"), scope="a")
     return missed.value
+
+
+@given(st.lists(st.sampled_from(["one", "two", "sk-proj-Q7wK2mZx9LpTr4VbNc8Yh3Jd", "é 😀", ""]), max_size=6))
+def test_what_is_written_is_indexed_as_it_is_read(texts: list[str]) -> None:
+    """The index of who wrote the files is the one that the files give."""
+    with tempfile.TemporaryDirectory() as name:
+        tape = opened(Path(name), "record")
+        for scope in ("", "a/b"):
+            for text in texts:
+                step = tape.begin(question(text), scope=scope)
+                assert isinstance(step, Live)
+                assert step.recorder is not None
+                step.recorder.begin(200, ())
+                step.recorder.read(b"{}")
+                step.recorder.end()
+        read = opened(Path(name))
+        assert tape.shelf.entries() == read.shelf.entries()
+        assert tape.shelf.scopes("a") == read.shelf.scopes("a") == (["a/b"] if texts else [])
+        for one in (tape, read):
+            one.close()

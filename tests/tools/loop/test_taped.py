@@ -1,4 +1,5 @@
-"""An agent with a web search and with MCP servers over HTTP and stdio, recorded; the servers stopped; replayed."""
+"""An agent with a web search, a search in files, and MCP servers over HTTP and stdio, recorded; the servers stopped;
+replayed."""
 
 from __future__ import annotations
 
@@ -68,20 +69,33 @@ def places() -> Iterator[tuple[dict[str, Any], str, contextlib.ExitStack]]:
 
 
 def script(backend: FakeBackend) -> None:
-    """Two rounds with four calls, and the answer."""
+    """Three rounds with five calls, and the answer."""
     backend.answer(*tool_calls(("c1", "web_search", '{"query": "antiphon"}'), ("c2", "s__add", '{"a": 1, "b": 2}')))
     backend.answer(*tool_calls(("c3", "small__add", '{"a": 3, "b": 4}'), ("c4", "fail", '{"reason": "no"}')))
-    backend.answer(*text("All done."))
+    backend.answer(*tool_calls(("c5", "file_search", '{"queries": ["Who sings?"]}')))
+    backend.answer(*text("All done <|file-x|>."))
 
 
-def run(server: Host, url: str) -> list[dict[str, Any]]:
+def filled(server: Host) -> str:
+    """The id of a vector store that holds a file."""
+    file = server.client.files.create(file=("choir.md", b"Two choirs sing in turn."), purpose="assistants")
+    store = server.client.vector_stores.create(name="s", file_ids=[file.id])
+    (there,) = server.client.vector_stores.files.list(store.id)
+    done = server.client.vector_stores.files.poll(there.id, vector_store_id=store.id, poll_interval_ms=10)
+    assert done.status == "completed", done.last_error
+    return store.id
+
+
+def run(server: Host, url: str, store: str) -> list[dict[str, Any]]:
     """The events of the agent's response."""
     tools = [
         {"type": "web_search"},
+        {"type": "file_search", "vector_store_ids": [store]},
         {"type": "mcp", "server_label": "s", "server_url": url, "require_approval": "never"},
         {"type": "mcp", "server_label": "small", "require_approval": "never"},
     ]
-    body = {"model": "m", "input": "Go.", "tools": tools, "stream": True, "include": ["web_search_call.action.sources"]}
+    include = ["web_search_call.action.sources", "file_search_call.results"]
+    body = {"model": "m", "input": "Go.", "tools": tools, "stream": True, "include": include}
     return server.read_events("POST", "/s/agent/v1/responses", json=body)
 
 
@@ -93,12 +107,16 @@ def test_without_any_server(
     tape = {"dir": str(tmp_path / "tape")}
     script(backend)
     recorder = hosts(tools=tools, tape={**tape, "mode": "record"})
-    first = run(recorder, url)
-    kinds = [item["type"] for item in first[-1]["response"]["output"]]
-    assert kinds == [
-        *("mcp_list_tools", "mcp_list_tools", "web_search_call", "mcp_call", "mcp_call", "mcp_call", "message"),
+    store = filled(recorder)
+    first = run(recorder, url, store)
+    output = first[-1]["response"]["output"]
+    assert [item["type"] for item in output] == [
+        *("mcp_list_tools", "mcp_list_tools", "web_search_call", "mcp_call", "mcp_call", "mcp_call"),
+        *("file_search_call", "message"),
     ]
-    assert [item.get("output") for item in first[-1]["response"]["output"][3:5]] == ["3", "7"]
+    assert [item.get("output") for item in output[3:5]] == ["3", "7"]
+    assert [result["text"] for result in output[6]["results"]] == ["Two choirs sing in turn."]
+    assert output[7]["content"][0]["text"] == "All done."
     recorder.stop()
     stack.close()
     backend.reset()
@@ -106,7 +124,7 @@ def test_without_any_server(
     assert "tvly-a-key" not in files
     tools = {**tools, "web_search": msgspec.structs.replace(tools["web_search"], key=None)}
     replayer = hosts(tools=tools, tape={**tape, "mode": "replay"}, storage={"data_dir": str(tmp_path / "other")})
-    assert run(replayer, url) == first
+    assert run(replayer, url, store) == first
     assert backend.calls == []
 
 
@@ -118,15 +136,15 @@ def test_live_tools_over_recorded_answers(
     tape = {"dir": str(tmp_path / "tape")}
     script(backend)
     recorder = hosts(tools=tools, tape={**tape, "mode": "record"})
-    first = run(recorder, url)
+    store = filled(recorder)
+    first = run(recorder, url, store)
     recorder.stop()
     backend.reset()
     before = _Provider.searches
     live = hosts(
         tools=tools,
         tape={**tape, "mode": "replay", "tools": "live"},
-        storage={"data_dir": str(tmp_path / "other")},
     )
-    assert run(live, url)[-1] == first[-1]
+    assert run(live, url, store)[-1] == first[-1]
     assert _Provider.searches == before + 1
     assert backend.calls == []

@@ -33,6 +33,9 @@ def document() -> dict[str, Any]:
         "tags": [
             {"name": "Responses", "description": "Answers with state, items and typed events."},
             {"name": "Conversations", "description": "What was said, over many responses."},
+            {"name": "Files", "description": "What clients upload."},
+            {"name": "Uploads", "description": "Files that come in parts."},
+            {"name": "Vector stores", "description": "Files that are searched by meaning and by words."},
             {"name": "Pass-through", "description": "The back end's own API, as it answers."},
             {"name": "Models", "description": "What can be asked."},
             {"name": "Server", "description": "About this server."},

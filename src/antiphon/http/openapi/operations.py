@@ -12,7 +12,8 @@ _REFUSALS = {
     "404": "No such thing, or no such model.",
     "409": "Another turn of the conversation is under way; `retry-after` says when to try again.",
     "413": "The body is too long.",
-    "415": "The body is not JSON.",
+    "415": "The body is of a media type that is not read here.",
+    "416": "The file does not have the bytes that were asked for.",
     "4XX": "The back end's own refusal.",
     "5XX": "The server or the back end failed, is out of reach (502), silent (504) or busy (503).",
 }

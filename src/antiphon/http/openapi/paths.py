@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from antiphon.http.openapi.conversations import conversation_paths
+from antiphon.http.openapi.files import file_paths
 from antiphon.http.openapi.operations import INCLUDE, PAGE, body, operation, parameter
+from antiphon.http.openapi.vector_stores import vector_store_paths
 
 Json = dict[str, Any]
 
@@ -23,6 +25,8 @@ def paths() -> Json:
         "/v1/responses/{response_id}/cancel": {"parameters": [_RESPONSE_ID], "post": _cancel()},
         "/v1/responses/{response_id}/input_items": {"parameters": [_RESPONSE_ID], "get": _input_items()},
         **conversation_paths(),
+        **file_paths(),
+        **vector_store_paths(),
         "/v1/chat/completions": {
             "post": _passed("createChatCompletion", "Complete a chat", "ChatCompletion", streams=True)
         },

@@ -6,12 +6,13 @@ msgspec knows types; what it cannot know is added here: that our replies leave n
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET
 
 from antiphon.http.openapi import passed
+from antiphon.http.openapi.vector_stores import VECTOR_STORE_BODIES, VECTOR_STORE_REPLIES, narrow_vector_stores
 from antiphon.wire import inputs, items, response
 from antiphon.wire.conversation_requests import (
     MAX_ITEMS,
@@ -19,6 +20,7 @@ from antiphon.wire.conversation_requests import (
     CreateConversationItems,
     UpdateConversation,
 )
+from antiphon.wire.file_requests import CompleteUpload, CreateUpload
 from antiphon.wire.requests import COUNTED, Parameters
 from antiphon.wire.response import Response
 
@@ -87,6 +89,56 @@ class ItemList(msgspec.Struct, tag_field="object", tag="list"):
     has_more: bool
 
 
+class File(msgspec.Struct, tag_field="object", tag="file"):
+    """What is known of a file. It can be used at once, so its status is always `processed`."""
+
+    id: str
+    bytes: int
+    created_at: int
+    expires_at: int | None
+    filename: str
+    purpose: str
+    status: str
+    status_details: str | None
+
+
+class FileList(msgspec.Struct, tag_field="object", tag="list"):
+    """One page of files."""
+
+    data: list[File]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class DeletedFile(msgspec.Struct, tag_field="object", tag="file"):
+    """The file is gone, with its content."""
+
+    id: str
+    deleted: bool
+
+
+class Upload(msgspec.Struct, tag_field="object", tag="upload"):
+    """A file that comes in parts; `file` is what it became."""
+
+    id: str
+    bytes: int
+    created_at: int
+    expires_at: int
+    filename: str
+    purpose: str
+    status: Literal["pending", "completed", "cancelled", "expired"]
+    file: File | None
+
+
+class UploadPart(msgspec.Struct, tag_field="object", tag="upload.part"):
+    """One part of an upload."""
+
+    id: str
+    created_at: int
+    upload_id: str
+
+
 class Model(msgspec.Struct, tag_field="object", tag="model"):
     """A model, by the name to ask it by; what else its back end says of it is kept."""
 
@@ -109,16 +161,22 @@ class Health(msgspec.Struct):
 
 def components() -> Json:
     """Schemas and headers."""
-    read = _schemas(Parameters, CreateConversation, UpdateConversation, CreateConversationItems)
+    read = _schemas(
+        *(Parameters, CreateConversation, UpdateConversation, CreateConversationItems, CreateUpload, CompleteUpload),
+        *VECTOR_STORE_BODIES,
+    )
     written = _schemas(
         *(Response, Error, InputTokens, DeletedResponse, ItemList, Model, ModelList, Health),
         *(Conversation, DeletedConversation),
+        *(File, FileList, DeletedFile, Upload, UploadPart),
+        *VECTOR_STORE_REPLIES,
     )
     _complete(written)
     for name in read.keys() & written.keys():
         read = _renamed(read, name, f"Sent{name}")
     read = _renamed(read, "Parameters", "CreateResponse")
     _narrow(read)
+    narrow_vector_stores(read)
     schemas = {**read, **written, **passed.schemas(), "Document": {"type": "object", "title": "Document"}}
     schemas["ResponseEvent"] = _event(
         "One event; its `event:` line is equal to its `type`, and `sequence_number` counts from 0 without a gap.",

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from antiphon.errors import InvalidRequest
-from antiphon.responses.prompt.files import file_part, no_files
+from antiphon.responses.prompt.files import file_part, unknown_file
 from antiphon.wire.inputs import Screenshot
 from antiphon.wire.parts import ComputerScreenshot, Content, InputAudio, InputFile, InputImage, Refusal
 
@@ -59,7 +59,7 @@ def image_part(image: InputImage | ComputerScreenshot | Screenshot, path: str) -
     """The chat part of a picture. ``detail: auto`` is the default and left out; ``original`` is at least ``high``."""
     if image.image_url is None:
         if image.file_id is not None:
-            raise no_files(f"{path}.file_id")
+            raise unknown_file(image.file_id, f"{path}.file_id")
         raise InvalidRequest(
             f"'{path}' must have 'image_url'.", param=f"{path}.image_url", code="missing_required_parameter"
         )

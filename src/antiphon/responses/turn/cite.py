@@ -23,7 +23,8 @@ _STOPS = re.compile(r"[.!?\n]\s+|\n")
 
 
 class Citations:
-    """The markers of one text. ``known``: key to annotation without its place."""
+    """The markers of one text. ``known``: key to annotation without its place; an empty one only says that there are
+    keys of this kind."""
 
     __slots__ = ("_held", "_kinds", "_known", "_length", "_sentence")
 
@@ -58,7 +59,7 @@ class Citations:
                 continue  # somebody else's angle brackets
             self._say(text[at : marker.start()], out)
             at = marker.end()
-            if annotation is not None:
+            if annotation:
                 out.append(self._placed(annotation))
         self._say(text[at:], out)
         return out

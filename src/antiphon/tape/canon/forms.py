@@ -36,7 +36,7 @@ def key(request: Request, rules: Rules = EXACT, *, rewrite: Rewrite | None = Non
     """The sha256, in hex, of the canonical form. The version is no part of it: what is the same keeps its key."""
     form = _form(request, rules, rewrite)
     data = _encoded(form)
-    if any(sign.encode() in data for sign in _SIGNS):  # rarely: to walk through every request would cost more
+    if b"{{env:" in data or (b"<" in data and b"<secret:" in data):  # rarely: to walk through each would cost more
         data = _encoded(marked(form))
     return hashlib.sha256(data).hexdigest()
 

@@ -19,6 +19,8 @@ import re
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
 Voice: TypeAlias = Literal["given", "said", "seen"]
 
 _ROLES: dict[Any, Voice] = {"assistant": "said", "model": "said", "tool": "seen", "function": "seen"}
@@ -76,10 +78,21 @@ def renamed(value: Any, names: dict[str, str] | None = None, done: frozenset[str
     """
     ids = _Ids(names or {}, done)
     ids.collect(value)
+    some = ids.held or _perhaps(value)
     if not isinstance(value, dict):
-        return ids.walk(value, "given")
-    first = {key: ids.walk(value[key], "given") for key in _FIRST if key in value}
-    return first | ids.fields({key: one for key, one in value.items() if key not in first}, "given")
+        return ids.walk(value, "given") if some else value
+    first = {key: ids.walk(value[key], "given") if some else value[key] for key in _FIRST if key in value}
+    rest = {key: value[key] for key in sorted(value) if key not in first}
+    return first | (ids.fields(rest, "given") if some else rest)
+
+
+def _perhaps(value: Any) -> bool:
+    """Whether a text may hold an id where no field does. Most requests have none, and need not be walked through."""
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return True
+    return _RUN in data.translate(_DIGITS) or b'\\"' in data
 
 
 class _Ids:
@@ -89,6 +102,8 @@ class _Ids:
         self._seen: dict[str, str] = dict(names)
         self._done = done
         self._count = 0
+        #: Whether any field holds an id.
+        self.held = bool(names)
         #: The ids that fields of the API hold, and how those begin that may stand in texts.
         self._wire: set[str] = set()
         self._marks: set[str] = set()
@@ -104,7 +119,7 @@ class _Ids:
 
     def collect(self, value: Any) -> None:
         """Learn the wire ids that fields hold, since a text may name one before."""
-        waiting = [value] if isinstance(value, dict | list) else []
+        waiting = [value] if isinstance(value, (dict, list)) else []
         while waiting:
             one: Any = waiting.pop()
             if type(one) is list:
@@ -115,12 +130,16 @@ class _Ids:
                 if kind is str:
                     if key in _LINKS:
                         self._wire.add(inner)
+                        self.held = True
                     if _names_ids(key):
                         self._learn(inner)
+                        self.held = True
                 elif kind in _NESTED:
                     waiting.append(inner)
-                    for raw in inner if _names_ids(key) else ():
-                        self._learn(raw)
+                    if _names_ids(key):
+                        self.held = True
+                        for raw in inner:
+                            self._learn(raw)
 
     def _learn(self, raw: Any) -> None:
         if isinstance(raw, str) and (found := _WIRE.fullmatch(raw)):

@@ -23,7 +23,6 @@ from antiphon.tape.model import (
     BodyFile,
     Call,
     FormBody,
-    Headers,
     HttpRequest,
     Json,
     JsonBody,
@@ -51,8 +50,9 @@ def parse(call: Call) -> Request:
     if isinstance(call, ToolCall):
         return ToolRequest(call.provider, call.tool, _plain(call.arguments))
     path, query = split(call.url)
-    kept = tuple((name.lower(), value) for name, value in call.headers if name.lower() in MATCHED_HEADERS)
-    return HttpRequest(call.method.upper(), path, query, kept, _body(call.body, call.headers))
+    headers = [(name.lower(), value) for name, value in call.headers]
+    kept = tuple([each for each in headers if each[0] in MATCHED_HEADERS])
+    return HttpRequest(call.method.upper(), path, query, kept, _body(call.body, dict(reversed(headers))))
 
 
 def _plain(arguments: Json) -> Json:
@@ -64,8 +64,8 @@ def _plain(arguments: Json) -> Json:
         return json.loads(json.dumps(arguments))
 
 
-def _body(body: bytes | BodyFile, headers: Headers) -> Body | None:
-    declared = _header(headers, "content-type")
+def _body(body: bytes | BodyFile, headers: dict[str, str]) -> Body | None:
+    declared = headers.get("content-type", "")
     media = declared.partition(";")[0].strip().lower()
     boundary = multipart.boundary(declared)
     if isinstance(body, BodyFile):
@@ -73,16 +73,12 @@ def _body(body: bytes | BodyFile, headers: Headers) -> Body | None:
         return form or BinaryBody(body.sha256, body.size, media)
     if not body:
         return None
-    plain = _opened(body, _header(headers, "content-encoding").strip().lower())
+    plain = _opened(body, headers.get("content-encoding", "").strip().lower())
     if plain is None:
         return _binary(body, media)
     if boundary and (form := multipart.form((plain,), boundary)):
         return form
     return _json(plain, media) or _text(plain, media)
-
-
-def _header(headers: Headers, wanted: str) -> str:
-    return next((value for name, value in headers if name.lower() == wanted), "")
 
 
 def _blocks(path: str) -> Iterator[bytes]:

@@ -13,12 +13,12 @@ _WHOLE = 2.0**63
 
 def numbers(value: Any) -> Any:
     """The same value with whole floats as integers, in new containers all through."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and -_WHOLE < value < _WHOLE else value
     if isinstance(value, dict):
         return {key: one if type(one) is str else numbers(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [numbers(one) for one in value]
+    if isinstance(value, (list, tuple)):
+        return [one if type(one) is str else numbers(one) for one in value]
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and -_WHOLE < value < _WHOLE else value
     return value
 
 

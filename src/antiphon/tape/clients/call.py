@@ -81,9 +81,9 @@ def to_call(method: str, url: str, headers: Headers, body: bytes | BodyFile) -> 
 
 def boundary_of(url: str, headers: Headers, body: bytes | BodyFile) -> Boundary:
     """Embeddings by the path, tools by the protocol of MCP; everything else is inference."""
-    if urlsplit(url).path.rstrip("/").endswith("/embeddings"):
+    if "/embeddings" in url and urlsplit(url).path.rstrip("/").endswith("/embeddings"):
         return "embeddings"
-    if any(name.lower().startswith("mcp-") for name, _ in headers):
+    if any(name[:4].lower() == "mcp-" for name, _ in headers):
         return "tools"
     return "tools" if isinstance(body, bytes) and _is_json_rpc(body) else "inference"
 
@@ -105,7 +105,7 @@ class Spool:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._size = 0
-        self._hash = hashlib.sha256()
+        self._hash: Any = None
         self._file: IO[bytes] | None = None
         self._unread: Any = None
 
@@ -120,6 +120,7 @@ class Spool:
         if self._size > _IN_MEMORY:
             # Not deleted on close: it is read by its name afterwards, and goes with the owner that ``keep_with`` names;
             # with the spool, when reading the body fails before that.
+            self._hash = hashlib.sha256()
             self._file = tempfile.NamedTemporaryFile(prefix="antiphon-", delete=False)  # noqa: SIM115
             self._unread = weakref.finalize(self, _delete, self._file)
             for part in self._parts:

@@ -66,11 +66,12 @@ class _Family:
 
 def _sync(family: _Family, gate: Gate, original: Callable[..., Any]) -> Callable[..., Any]:
     def handle_request(self: Any, request: Request) -> Response:
-        place = gate(str(request.url))
+        url = str(request.url)
+        place = gate(url)
         if place is None:
             with let_through():
                 return original(self, request)  # type: ignore[no-any-return]
-        call = _call(request, _read(family, request))
+        call = _call(request, url, _read(family, request))
         try:
             step = place.begin(call)
             step = step.step() if isinstance(step, Wait) else step
@@ -110,11 +111,12 @@ def _relay_sync(family: _Family, place: Place, live: Live, request: Request, res
 
 def _async(family: _Family, gate: Gate, original: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     async def handle_async_request(self: Any, request: Request) -> Response:
-        place = gate(str(request.url))
+        url = str(request.url)
+        place = gate(url)
         if place is None:
             with let_through():
                 return await original(self, request)  # type: ignore[no-any-return]
-        call = _call(request, await _aread(family, request))
+        call = _call(request, url, await _aread(family, request))
         try:
             step = place.begin(call)
             step = await step.step_async() if isinstance(step, Wait) else step
@@ -155,9 +157,9 @@ async def _relay_async(family: _Family, place: Place, live: Live, request: Reque
 # -- requests
 
 
-def _call(request: Request, body: bytes | BodyFile) -> HttpCall:
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
-    return calls.to_call(request.method, str(request.url), headers, body)
+def _call(request: Request, url: str, body: bytes | BodyFile) -> HttpCall:
+    headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw])
+    return calls.to_call(request.method, url, headers, body)
 
 
 def _read(family: _Family, request: Request) -> bytes | BodyFile:

@@ -30,7 +30,7 @@ def pack(texts: Sequence[str], quote: Quote) -> Json:
     """The column of the scalars spelled ``texts``."""
     cells = [read_scalar(text, quote) for text in texts]
     running = _running(cells)
-    others = [form for form in (cells, _mostly(cells), _counting(cells)) if form is not None]
+    others = [form for form in (cells, _mostly(cells, texts), _counting(cells)) if form is not None]
     best = min(others, key=_size)
     return best if running is None or _size(best) + _READS_BETTER < _size(running) else running
 
@@ -78,12 +78,12 @@ def _at(cells: list[Json], rows: list[int]) -> dict[str, Json]:
     return {_place(row, len(cells)): cells[row] for row in rows}
 
 
-def _mostly(cells: list[Json]) -> Json | None:
-    keys = [json.dumps(cell) for cell in cells]
-    most, times = Counter(keys).most_common(1)[0]
+def _mostly(cells: list[Json], texts: Sequence[str]) -> Json | None:
+    most, times = Counter(texts).most_common(1)[0]
     if times * 2 <= len(cells):
         return None
-    return {"all": json.loads(most), "at": _at(cells, [row for row, key in enumerate(keys) if key != most])}
+    others = [row for row, text in enumerate(texts) if text != most]
+    return {"all": cells[texts.index(most)], "at": _at(cells, others)}
 
 
 def _counting(cells: list[Json]) -> Json | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 
 import msgspec
 
@@ -22,7 +22,9 @@ _TOKEN = re.compile(
     r"|-(?<![\w.].)[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+(?![\w.])"
     r"|\b(?:null|true|false)\b)"
 )
-_BLANK_LINE = re.compile(r"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
+_STRING = re.compile(r'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"')
+#: The last sign of a blank line. The sign comes first, so that the scan goes from line to line.
+_BLANK_LINE = re.compile(r"[\n\r](?:(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r))")
 #: Events that differ in more places than this are kept as they are.
 _HOLES = 24
 #: With so many templates a new one is likened only to the first of them.
@@ -56,7 +58,8 @@ def encode(reads: Sequence[bytes]) -> Json | None:
 
 def _events(text: str, reads: Sequence[bytes]) -> list[str]:
     """The text in events: parted by blank lines, or else in lines; in lines too when that is how it was read."""
-    blocks = [part for part in _BLANK_LINE.split(text) if part]
+    ends = [0, *(found.end() for found in _BLANK_LINE.finditer(text)), len(text)]
+    blocks = [text[start:end] for start, end in pairwise(ends) if start < end]
     if len(blocks) > 1 and not _reads_are_lines(text, len(blocks), reads):
         return blocks
     lines = text.split("\n")
@@ -86,18 +89,7 @@ def _boundaries(events: list[str], reads: Sequence[bytes]) -> dict[str, Json]:
 
 
 def _code(events: list[str], mark: str, spelling: str) -> dict[str, Json]:
-    shapes: dict[tuple[str | None, ...], int] = {}
-    groups: list[_Group] = []
-    order: list[int] = []
-    for event in events:
-        tokens = _TOKEN.split(event)
-        shape = tuple(None if at % 2 and token[-1] != ":" else token for at, token in enumerate(tokens))
-        number = shapes.setdefault(shape, len(groups))
-        if number == len(groups):
-            groups.append(_Group([]))
-        groups[number].rows.append(tokens)
-        order.append(number)
-    groups, order = _level(groups, order)
+    groups, order = _level(*_grouped(events))
     templates, values = _templates(groups, mark, QUOTES[spelling])
     coded: dict[str, Json] = {"events": templates}
     if mark != HOLE:
@@ -109,6 +101,59 @@ def _code(events: list[str], mark: str, spelling: str) -> dict[str, Json]:
     if not _is_plain(order, [_rows(own) for own in values], len(groups)):
         coded["order"] = runs.pack(order)
     return coded
+
+
+def _grouped(events: list[str]) -> tuple[list[_Group], list[int]]:
+    """The events in groups of one shape, and the group of each."""
+    shapes: dict[tuple[tuple[str | None, ...], ...], int] = {}
+    groups: list[_Group] = []
+    order: list[int] = []
+    alike: _Alike | None = None
+    for event in events:
+        if alike is not None and (tokens := alike.tokens(event)) is not None:
+            number = alike.number
+        else:
+            tokens = _TOKEN.split(event)
+            shape = tuple(tokens[::2]), tuple([token if token[-1] == ":" else None for token in tokens[1::2]])
+            number = shapes.setdefault(shape, len(groups))
+            if number == len(groups):
+                groups.append(_Group([]))
+            else:
+                alike = _alike(number, groups[number].rows[-1], tokens) or alike
+        groups[number].rows.append(tokens)
+        order.append(number)
+    return groups, order
+
+
+class _Alike:
+    """The events of a group that differ from a known one in a single string: most of a stream.
+
+    They need not be taken apart. The string stands between quotes in either, so what is around it means the same.
+    """
+
+    def __init__(self, number: int, tokens: list[str], place: int) -> None:
+        self.number = number
+        self._tokens = tokens
+        self._place = place
+        self._head = "".join(tokens[:place])
+        self._tail = "".join(tokens[place + 1 :])
+
+    def tokens(self, event: str) -> list[str] | None:
+        """The tokens of the event; None when it is another one."""
+        start, end = len(self._head), len(event) - len(self._tail)
+        if not (event.startswith(self._head) and event.endswith(self._tail) and _STRING.fullmatch(event, start, end)):
+            return None
+        tokens = self._tokens.copy()
+        tokens[self._place] = event[start:end]
+        return tokens
+
+
+def _alike(number: int, one: list[str], other: list[str]) -> _Alike | None:
+    """What two events of a group have in common, if they differ in a single string."""
+    places = [at for at in range(1, len(one), 2) if one[at] != other[at]]
+    if len(places) != 1 or one[places[0]][0] != '"' or other[places[0]][0] != '"':
+        return None
+    return _Alike(number, other, places[0])
 
 
 def _level(groups: list[_Group], order: list[int]) -> tuple[list[_Group], list[int]]:

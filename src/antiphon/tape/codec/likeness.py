@@ -69,11 +69,19 @@ def _edits(base: Sequence[str], text: Sequence[str]) -> list[tuple[int, int, str
     ends = [0]
     for token in base:
         ends.append(ends[-1] + len(token))
+    # What both begin and end with is cut off first: it is nearly all of two events of one stream.
+    head, tail, least = 0, 0, min(len(base), len(text))
+    while head < least and base[head] == text[head]:
+        head += 1
+    while tail < least - head and base[-1 - tail] == text[-1 - tail]:
+        tail += 1
+    matcher = SequenceMatcher(None, base[head : len(base) - tail], text[head : len(text) - tail], autojunk=False)
     edits: list[tuple[int, int, str]] = []
-    for kind, base_from, base_to, text_from, text_to in SequenceMatcher(None, base, text, autojunk=False).get_opcodes():
+    for kind, base_from, base_to, text_from, text_to in matcher.get_opcodes():
         if kind == "equal":
             continue
-        start, stop, new = ends[base_from], ends[base_to], "".join(text[text_from:text_to])
+        start, stop = ends[head + base_from], ends[head + base_to]
+        new = "".join(text[head + text_from : head + text_to])
         if edits and start - edits[-1][1] < _BRIDGE:
             before, end, earlier = edits.pop()
             start, new = before, earlier + "".join(base)[end:start] + new

@@ -46,6 +46,8 @@ def read_scalar(text: str, quote: Quote) -> Json:
     """The value of the scalar spelled ``text``, or ``{"raw": text}`` where ``spell`` would not give ``text`` back."""
     value: Json = None
     if text[0] == '"':
+        if "\\" not in text and text.isprintable() and quote(text[1:-1]) == text:
+            return text[1:-1]
         try:
             value = json.loads(text)
         except ValueError:  # no JSON, only something in quotes
@@ -67,6 +69,6 @@ def spell(value: Json, quote: Quote) -> str:
         raw = value.get("raw")
         if len(value) == 1 and isinstance(raw, str):
             return raw
-    elif value is None or isinstance(value, bool | int | float):
+    elif value is None or isinstance(value, (bool, int, float)):
         return json.dumps(value)
     raise TypeError(f"a value must be a string, a number, true, false, null or {{'raw': text}}, not {value!r:.60}")

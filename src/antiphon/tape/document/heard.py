@@ -11,8 +11,11 @@ from antiphon.tape.model import HttpResponse
 _decode = msgspec.json.Decoder().decode
 
 
-def objects(response: HttpResponse) -> list[dict[str, Any]]:
-    """The objects of the body in order. What is no JSON is passed over: this serves reviewers, not replay."""
+def objects(response: HttpResponse, holding: tuple[bytes, ...] = (b"",)) -> list[dict[str, Any]]:
+    """The objects of the body in order. What is no JSON is passed over: this serves reviewers, not replay.
+
+    ``holding``: of a stream only those events that hold one of these.
+    """
     content = response.content.strip()
     whole = _parse(content)
     if whole is not None:
@@ -23,11 +26,15 @@ def objects(response: HttpResponse) -> list[dict[str, Any]]:
         if line.startswith(b"data:"):
             event.append(line[5:])
         elif line[:1] in (b"{", b"["):
-            found += _parse(line) or []
+            found += _wanted(line, holding)
         elif not line and event:
-            found += _parse(b"\n".join(event)) or []
+            found += _wanted(b"\n".join(event), holding)
             event = []
     return found
+
+
+def _wanted(text: bytes, holding: tuple[bytes, ...]) -> list[dict[str, Any]]:
+    return _parse(text) or [] if any(word in text for word in holding) else []
 
 
 def _parse(text: bytes) -> list[dict[str, Any]] | None:

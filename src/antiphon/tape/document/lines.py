@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from json.encoder import encode_basestring
 
 from antiphon.tape.model import Json
 
@@ -17,6 +18,7 @@ WIDTH = 110
 _OPEN = 2
 #: Deeper than this everything goes on one line: what is nested so deep is not read anyway.
 _DEEP = 64
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -41,7 +43,7 @@ def sort(value: Json) -> Json:
 
 def _put(out: list[str], value: Json, depth: int, column: int) -> None:
     """Write ``value``, of which the first character stands at ``column``."""
-    if not isinstance(value, dict | list) or not value or depth > _DEEP:
+    if not isinstance(value, (dict, list)) or not value or depth > _DEEP:
         out.append(_dumps(value))
         return
     flat = None if depth < _OPEN and isinstance(value, dict) else _flat(value, WIDTH - column - 1)
@@ -108,7 +110,7 @@ def _flats(value: list[Json], room: int) -> Iterable[str | None]:
 
 def _flat(value: Json, room: int) -> str | None:
     """``value`` on one line of at most ``room`` characters, or None. Looks at no more than fits."""
-    if not isinstance(value, dict | list):
+    if not isinstance(value, (dict, list)):
         if isinstance(value, str) and len(value) + 2 > room:
             return None
         text = _dumps(value)
@@ -127,4 +129,4 @@ def _flat(value: Json, room: int) -> str | None:
 
 
 def _dumps(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return encode_basestring(value) if isinstance(value, str) else _ENCODER.encode(value)

@@ -20,15 +20,18 @@ _OUTPUT = (
 #: Objects that carry the count of the object they stand in.
 _CARRIERS = ("response", "message", "interaction")
 _COUNTS = ("usage", "usageMetadata", "usage_metadata")
+#: One of these is in every object that counts.
+_TOLD = (b"usage", b"eval_count")
 
 
 def usage(response: HttpResponse) -> Usage | None:
     """The tokens of a response; a later count in a stream corrects an earlier one. None when nobody counted."""
-    if b"usage" not in (content := response.content) and b"eval_count" not in content:
+    content = response.content
+    if not any(word in content for word in _TOLD):
         return None
     total = {"input": 0, "output": 0}
     counted = False
-    for count in (count for item in objects(response) for count in _counts(item)):
+    for count in (count for item in objects(response, _TOLD) for count in _counts(item)):
         for side, names in (("input", _INPUT), ("output", _OUTPUT)):
             number = next((count[name] for name in names if type(count.get(name)) is int), None)
             if number is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -73,16 +74,20 @@ def write(value: Json, written: Written) -> str:
 
 
 def _core(value: Json, written: Written) -> str:
-    text = json.dumps(
-        value,
-        ensure_ascii=written.strings == "ascii",
-        allow_nan=False,
-        indent=written.indent or None,
-        separators=(",", ": ") if written.indent else (", ", ": ") if written.spaced else (",", ":"),
-    )
+    text = _encoder(written.strings == "ascii", written.indent, written.spaced).encode(value)
     if written.strings == "html":  # these signs stand only in strings, so the whole text may be treated at once
         text = _HTML_SIGNS.sub(lambda sign: QUOTES["html"](sign[0])[1:-1], text)
     return text
+
+
+@lru_cache(maxsize=16)
+def _encoder(ascii_only: bool, indent: str, spaced: bool) -> json.JSONEncoder:
+    return json.JSONEncoder(
+        ensure_ascii=ascii_only,
+        allow_nan=False,
+        indent=indent or None,
+        separators=(",", ": ") if indent else (", ", ": ") if spaced else (",", ":"),
+    )
 
 
 def _odd(core: str, value: Json, written: Written) -> dict[str, str] | None:

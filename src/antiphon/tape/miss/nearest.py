@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -18,7 +17,6 @@ from antiphon.tape.model import Json, Request
 
 #: Candidates that are compared in full.
 _FEW = 6
-_WORDS = re.compile(r"\w+")
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -110,8 +108,8 @@ def _alike(one: str, other: str) -> float:
         return 1.0
     head = common_head(one, other)
     tail = common_tail(one, other, head)
-    old = Counter(_WORDS.findall(one[head : len(one) - tail]))
-    new = Counter(_WORDS.findall(other[head : len(other) - tail]))
+    old = Counter(one[head : len(one) - tail].split())
+    new = Counter(other[head : len(other) - tail].split())
     words = (old & new).total() / max(old.total(), new.total(), 1)
     edges, longest = head + tail, max(len(one), len(other))
     return (edges + words * (longest - edges)) / longest

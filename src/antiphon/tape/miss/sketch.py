@@ -22,6 +22,8 @@ from antiphon.tape.model import Request
 _FIRST = 8
 _WIDTH = 4
 
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
 #: What a difference costs; the parts of a request weigh as much as they say about which recording was meant.
 _MODEL, _CONVERSATION, _SYSTEM, _TOOLS, _PARAMS = 20.0, 12.0, 8.0, 4.0, 2.0
 
@@ -56,10 +58,10 @@ def sketch(request: Request) -> Sketch:
         sections.endpoint(request),
         sections.model(request),
         b"".join(_sum(_text(one)) for one in talk),
-        _grain("".join(map(_text, sections.system(body)))),
-        _grain(_text(talk[-1]) if talk else ""),
-        crc32(_bytes(encode(sections.tools(body)))),
-        crc32(_bytes(encode(sections.params(body)))),
+        _grain(b"".join(map(_text, sections.system(body)))),
+        _grain(_text(talk[-1]) if talk else b""),
+        crc32(_plain(sections.tools(body))),
+        crc32(_plain(sections.params(body))),
     )
 
 
@@ -87,27 +89,27 @@ def _numbers(checksums: bytes) -> memoryview:
     return memoryview(checksums).cast("I")
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> bytes:
     """What a message says; the whole of it, where that is not one text."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        content = value.get("content")
-        if isinstance(content, str) and content and not value.get("tool_calls"):
-            return content
-    return encode(value)
+    content = value.get("content") if isinstance(value, dict) and not value.get("tool_calls") else value
+    if isinstance(content, str) and (content or content is value):
+        return content.encode("utf-8", "surrogatepass")
+    return _plain(value)
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def _plain(value: Any) -> bytes:
+    """Equal for equal values."""
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:  # half a surrogate pair in a string
+        return encode(value).encode("utf-8", "surrogatepass")
 
 
-def _sum(text: str) -> bytes:
-    return crc32(_bytes(text)).to_bytes(_WIDTH, "little")
+def _sum(data: bytes) -> bytes:
+    return crc32(data).to_bytes(_WIDTH, "little")
 
 
-def _grain(text: str) -> Grain:
-    data = _bytes(text)
+def _grain(data: bytes) -> Grain:
     size = len(data)
     head, tail = [], []
     at, step = 0, _FIRST

@@ -11,6 +11,7 @@ import difflib
 import re
 from bisect import bisect_left
 from collections import Counter
+from itertools import accumulate
 from typing import TypeAlias
 
 import msgspec
@@ -24,6 +25,8 @@ _KEPT = 400
 _PAIRS = 20_000
 #: Lengths, in tokens, of what is looked for to anchor a comparison at.
 _PHRASES = (1, 5, 15)
+#: Between so many tokens only phrases that begin with a word of so many letters are anchors: there are enough of them.
+_MANY, _LONG = 20_000, 8
 #: Texts that share less than this of what differs are shown as one replaced passage: crumbs in common say nothing.
 _ALIKE = 0.3
 
@@ -98,10 +101,7 @@ def _word(character: str) -> bool:
 
 def _offsets(tokens: list[str], start: int) -> list[int]:
     """Where each token begins, and where the last one ends."""
-    found = [start]
-    for token in tokens:
-        found.append(found[-1] + len(token))
-    return found
+    return list(accumulate(map(len, tokens), initial=start))
 
 
 def _hunks(old: list[str], new: list[str]) -> list[_Hunk]:
@@ -141,18 +141,29 @@ def _anchors(old: list[str], new: list[str]) -> list[tuple[int, int]]:
 
     Texts that repeat themselves (tables, JSON) have few such words, so then phrases are looked for, and longer ones.
     """
+    least = _LONG if max(len(old), len(new)) > _MANY else 1
+    old_places, new_places = _places(old, least), _places(new, least)
     for length in _PHRASES:
-        found = _in_order(_once(old, length), _once(new, length))
+        found = _in_order(_once(old, old_places, length), _once(new, new_places, length))
         if found:
             return found
     return []
 
 
-def _once(tokens: list[str], length: int) -> dict[tuple[str, ...], int]:
-    """The phrases of so many tokens that begin with a word and occur once, and where."""
-    phrases = list(zip(*(tokens[n:] for n in range(length)), strict=False))
+def _places(tokens: list[str], least: int) -> list[int]:
+    """Where the words of at least so many letters are."""
+    return [at for at, token in enumerate(tokens) if len(token) >= least and _word(token[0])]
+
+
+def _once(tokens: list[str], places: list[int], length: int) -> dict[tuple[str, ...], int]:
+    """The phrases of so many tokens that begin at these places and occur once, and where."""
+    phrases = [tuple(tokens[at : at + length]) for at in places]
     counts = Counter(phrases)
-    return {phrase: at for at, phrase in enumerate(phrases) if counts[phrase] == 1 and _word(phrase[0][0])}
+    return {
+        phrase: at
+        for phrase, at in zip(phrases, places, strict=True)
+        if counts[phrase] == 1 and at + length <= len(tokens)
+    }
 
 
 def _in_order(old: dict[tuple[str, ...], int], new: dict[tuple[str, ...], int]) -> list[tuple[int, int]]:

@@ -17,7 +17,6 @@ from antiphon.tape.engine import Tape
 from antiphon.tape.miss import Miss
 from antiphon.tape.model import BOUNDARIES, NO_SCOPE, Boundary, HttpCall, Json
 from antiphon.tape.pytest.options import Doing
-from antiphon.tape.pytest.values import Values
 from antiphon.tape.pytest.wishes import Wishes
 from antiphon.tape.refusal import RecordingMiss, Refusal
 
@@ -50,7 +49,6 @@ class Recording:
         self.name = wishes.scope
         #: Calls that must be played and are not on the tape. To forgive one, take it out of the list.
         self.misses: list[Miss] = [] if tape is None else tape.misses
-        self._values = Values(tape) if tape is not None else None
         self._records = tape is not None and any(tape.mode_of(one) in _RECORDING for one in BOUNDARIES)
         if tape is not None:
             for one in (tape.misses, tape.drifts, tape.refused):
@@ -72,7 +70,7 @@ class Recording:
 
     def var(self, name: str, factory: Callable[[], Json]) -> Any:
         """A value made once, when the test is recorded, and the same on every replay: an id, a name, a time."""
-        return factory() if self._values is None else self._values.get(self._current(), name, factory)
+        return factory() if self._tape is None else self._tape.var(name, factory, scope=self._current())
 
     @contextlib.contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -138,15 +136,13 @@ class Recording:
             else:
                 tape.discard(scope)
             tape.start(scope)  # a suite has many tests, and what they asked would stay in memory
-        if keep and self._values is not None:
-            self._values.keep()
         return kept
 
     def _own_scopes(self) -> list[str]:
         """The scopes that no other test has, in this run or in those that recorded."""
         if self._tape is None:
             return []
-        recorded = self._tape.shelf.scopes
+        recorded = self._tape.shelf.scopes(self.name)
         return [scope for scope in dict.fromkeys((*self._entered, *recorded)) if self._wishes.owns(scope)]
 
     def _current(self) -> str:

@@ -194,7 +194,8 @@ def _with_command(report: str, command: str, again: str) -> str:
 
 
 def _recorded(tape: Tape, wanted: Wishes) -> bool:
-    return any(scope == wanted.scope or wanted.owns(scope) for scope in tape.shelf.scopes)
+    scopes = tape.shelf.scopes(wanted.scope)
+    return bool(scopes) if wanted.own else wanted.scope in scopes
 
 
 def _belongs(scope: str, known: set[str]) -> bool:

@@ -6,6 +6,7 @@ in the events of a stream are one text: that is how a delta is known without kno
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from antiphon.tape.secrets.cuts import Cut, cut
 from antiphon.tape.secrets.environment import Literals
 from antiphon.tape.secrets.finder import Finder
 from antiphon.tape.secrets.hits import STANDING, Hit
-from antiphon.tape.secrets.leaves import Label, Leaf, by_index, closed, leaves, offsets, walk
+from antiphon.tape.secrets.leaves import Label, Leaf, by_index, closed, gather, leaves, offsets
 from antiphon.tape.secrets.ledger import Ledger
 from antiphon.tape.secrets.names import strength
 from antiphon.tape.secrets.sieve import Sieve
@@ -132,7 +133,16 @@ def redacted(
 
 def perhaps(data: bytes, sieve: Sieve) -> bool:
     """Whether the body is worth a thorough search: for its bytes, or for what its events say together."""
-    return sieve.perhaps(data) or sieve.perhaps(_deltas(data))
+    digest = hashlib.blake2b(data).digest()
+    try:
+        sieve.clean.remove(digest)  # a body that was just looked at, and is looked at once more in its file
+        return False
+    except ValueError:
+        pass  # any other body
+    found = sieve.perhaps(data) or sieve.perhaps(_deltas(data))
+    if not found:
+        sieve.clean.append(digest)
+    return found
 
 
 def _cuts(text: str, found: Sequence[Found], ledger: Ledger) -> list[Cut]:
@@ -209,15 +219,12 @@ def _parsed(text: str) -> Json:
 def _deltas(data: bytes) -> bytes:
     """The texts of a stream's paths, each joined over its events; nothing where the body is no stream."""
     paths: dict[str, list[str]] = defaultdict(list)
-    strings: list[tuple[str, str, str]] = []
     text = data.decode("utf-8", "surrogateescape")
     for start, end, value in _parts(text):
         if value is not None:
-            walk(value, _root(value), "", _listed(by_index, value), strings)
+            gather(value, _root(value), _listed(by_index, value), paths)
         elif marked := _BARE_DATA.match(text, start, end):
-            strings.append((_BARE, "", text[marked.end() : end]))
-    for path, _, string in strings:
-        paths[path].append(string)
+            paths[_BARE].append(text[marked.end() : end])
     paths.pop("", None)
     texts = ["".join(each) for each in paths.values() if len(each) > 1 and len(set(each)) > 1]
     return '"'.join(texts).encode("utf-8", "surrogateescape")
@@ -226,7 +233,7 @@ def _deltas(data: bytes) -> bytes:
 def _root(value: Any) -> str:
     if not isinstance(value, dict):
         return ""
-    return "|".join([str(value[part]) for part in _PARTS if isinstance(value.get(part), str | int)])
+    return "|".join([str(value[part]) for part in _PARTS if part in value and isinstance(value[part], (str, int))])
 
 
 def _listed(label: Label, value: Any) -> Label:

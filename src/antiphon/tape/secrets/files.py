@@ -6,6 +6,7 @@ one column of a list of lists; both are joined and searched too, and so is what 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from antiphon.tape import document
 from antiphon.tape.model import HttpResponse, Json
 from antiphon.tape.secrets.body import Body, perhaps
 from antiphon.tape.secrets.finder import Finder
-from antiphon.tape.secrets.leaves import Label, walk
+from antiphon.tape.secrets.leaves import Label, gather
 from antiphon.tape.secrets.sieve import Sieve
 
 #: Files that git does not see, or that are git's own.
@@ -125,13 +126,11 @@ def _joined(data: bytes) -> bytes:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return b""
+    if not isinstance(value, dict | list):
+        return b""
     texts: list[str] = []
     for label in _LABELS:
-        strings: list[tuple[str, str, str]] = []
-        walk(value, "", "", label, strings)
-        paths: dict[str, list[str]] = {}
-        for path, _, string in strings:
-            if "*" in path:
-                paths.setdefault(path, []).append(string)
-        texts += ["".join(each) for each in paths.values()]
+        paths: dict[str, list[str]] = defaultdict(list)
+        gather(value, "", label, paths)
+        texts += ["".join(each) for path, each in paths.items() if "*" in path]
     return '"'.join(texts).encode("utf-8", "surrogatepass")

@@ -60,25 +60,16 @@ _TABLE = (
     ("json web token", r"eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
 )
 
-#: A token of these tables holds an unbroken run of letters, digits, ``_``, ``-`` and ``.`` of this length.
+#: No token of this table is shorter.
 RUN = 14
-#: One of these is in every such run.
-ANCHORS = words(
-    "sk- sess- k_live_ k_test_ whsec_ AKIA ASIA ABIA ACCA AGPA AIDA AROA gho_ ghp_ ghu_ ghr_ ghs_ github_pat_ gl xox"
-    " xapp- AIza ya29. GOCSPX- hf_ gsk_ xai- nvapi- tvly- r8_ pplx- csk- fw_ fc- BSA jina_ pcsk_ pk-lf- lsv2_ dapi SG."
-    " npm_ pypi- o_v1_ oo_v1_ or_v1_ op_v1_ shpat_ shpca_ shppa_ shpss_ dckr_pat_ hvs. hvb. hvr. ATATT3 lin_api_ ntn_"
-    " e2b_ eyJ"
-)
 
-# Where a token can begin: after anything but a letter or digit, or after an escape that ends in one.
-_LEFT = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
-_SHAPES = re.compile(
-    _LEFT
-    # A backslash before one of these letters is the escape of a control character, not the end of a word.
-    + r"(?:(?<!\\)|(?![bfnrtu]))(?:"
-    + "|".join(f"(?P<k{n}>{prefix}(?P<b{n}>{body}))" for n, (_, prefix, body) in enumerate(_TABLE))
-    + ")"
-)
+# Where a token can begin: after anything but a letter or digit, or after an escape that ends in one. Both patterns
+# begin with what stands before it, a class of few characters, which is found ten times faster than a look back.
+# (No groups in here: with them every alternative is tried to its end.)
+_TOKENS = "|".join(prefix + body for _, prefix, body in _TABLE)
+_PLAIN = re.compile(f"[^A-Za-z0-9](?:{_TOKENS})")
+_ESCAPED = re.compile(rf"(\\(?:[bfnrt]|u[0-9A-Fa-f]{{4}})|%[0-9A-Fa-f]{{2}})(?:{_TOKENS})")
+_EACH = [(kind, re.compile(f"{prefix}({body})")) for kind, prefix, body in _TABLE]
 _PEM = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r"(?:[^\"'<>{}`]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|(?:[A-Za-z0-9+/=\s]|\\[nr]|\\\\[nr])*)"
@@ -105,11 +96,11 @@ _STAND_INS = words("password passwd pass pwd secret token user x xxx")
 
 def shapes(text: str) -> Iterator[Hit]:
     """Tokens with a provider's prefix, and private keys."""
-    for m in _SHAPES.finditer(text):
-        n = int((m.lastgroup or "k0")[1:])
-        body, tight = m[f"b{n}"], m.start() > 0 and text[m.start() - 1] in "/_-.%"
+    for start in _starts(text):
+        kind, m = next((kind, m) for kind, pattern in _EACH if (m := pattern.match(text, start)))
+        body, tight = m[1], start > 0 and text[start - 1] in "/_-.%"
         if len(set(body)) >= 5 and likely(body, tight=tight):
-            yield Hit(m.start(), m.end(), m[0], _TABLE[n][0], not _slug(body))
+            yield Hit(start, m.end(), m[0], kind, not _slug(body))
     if "PRIVATE KEY" in text:
         for m in _PEM.finditer(text):
             if m.end() - m.start() > 60:
@@ -119,8 +110,23 @@ def shapes(text: str) -> Iterator[Hit]:
 
 
 def shaped(runs: str) -> bool:
-    """Whether a token could be among these runs of token characters."""
-    return _SHAPES.search(runs) is not None
+    """Whether a token could be among these runs of characters, which have a line each."""
+    return next(_starts(runs), None) is not None
+
+
+def _starts(text: str) -> Iterator[int]:
+    """Where tokens begin."""
+    text = " " + text
+    at = 0
+    while m := _PLAIN.search(text, at):
+        # A backslash before one of these letters is the escape of a control character, not the end of a word.
+        if text[m.start()] != "\\" or text[m.start() + 1] not in "bfnrtu":
+            yield m.start()
+            at = m.end() - 1  # its last character may stand before another one
+        else:
+            at = m.start() + 1
+    if "\\" in text or "%" in text:
+        yield from (m.end(1) - 1 for m in _ESCAPED.finditer(text))
 
 
 def credentials(text: str) -> Iterator[Hit]:
@@ -166,8 +172,12 @@ def _named(name: str, value: str, at: int, kind: str, *, query: bool = False) ->
         yield Hit(at + span[0], at + span[1], value[span[0] : span[1]], f"{kind} {name}", False)
 
 
-_SEGMENT = re.compile(r"[a-z]+\d{0,2}|[A-Z][a-z]*|[A-Z]+|\d{1,4}")
-_YEAR = re.compile(r"(?:19|20)\d\d")
+_DATE = r"(?:19|20)\d\d(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))?"
+#: A word (``hbm3e``), a number (``4k``, ``2nm``), a date.
+_SEGMENT = re.compile(
+    rf"[a-z]+(?:\d{{1,2}}[a-z]?)?|[A-Z][a-z]*|[A-Z]+(?:\d{{1,2}}[A-Z]?)?|\d{{1,4}}[a-z]{{0,2}}|{_DATE}"
+)
+_WHEN = re.compile(_DATE)
 
 
 def _slug(body: str) -> bool:
@@ -180,7 +190,7 @@ def likely(body: str, *, tight: bool) -> bool:
     """Whether what follows a prefix is a key. ``tight``: it stands in a path or behind a hyphen."""
     if not _slug(body):
         return True
-    numbers = [s for s in re.split(r"\D+", body) if len(s) >= 4 and not _YEAR.fullmatch(s)]
+    numbers = [s for s in re.split(r"\D+", body) if len(s) >= 4 and not _WHEN.fullmatch(s)]
     return bool(numbers) and not tight
 
 

@@ -7,29 +7,33 @@ characters are cut out first (they are few), and every prefix and every long val
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import deque
 
 from antiphon.tape.secrets.environment import HEAD, Literals
 from antiphon.tape.secrets.names import Strength, strength
-from antiphon.tape.secrets.shapes import ANCHORS, RUN, shaped
+from antiphon.tape.secrets.shapes import RUN, shaped
 
-_TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.\\%")
+_TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.~+/=\\%")
 _CLASSES = bytes(0x61 if byte in _TOKEN else 0x20 for byte in range(256))
 _LONG = b"a" * RUN
 _UNESCAPED = re.compile(r"[ -!#-.0-\[\]-~]+")
 _CORE = re.compile(rb"[A-Za-z0-9_.\\%-]+")
 # A character that JSON need not escape, escaped all the same: what follows may spell anything.
 _ODD_ESCAPE = re.compile(rb"\\u00[2-7]")
-_NAME = re.compile(rb"\"([A-Za-z][A-Za-z0-9_. -]{1,39})\\*\"\s*[:=]")
-_QUOTED_NAME = re.compile(rb"'([A-Za-z][A-Za-z0-9_. -]{1,39})'\s*[:=]")
+_NAME = re.compile(rb"\"([A-Za-z][A-Za-z0-9_. -]{1,39}+)\\*+\"\s*+[:=]")
+_QUOTED_NAME = re.compile(rb"'([A-Za-z][A-Za-z0-9_. -]{1,39}+)'\s*+[:=]")
 # After a separator, at the beginning of a string, of an event's data, of everything.
 _PARAMETERS = [
     re.compile(rb"%s([A-Za-z][A-Za-z0-9_.-]{0,39})=" % before) for before in (rb"[?&;\"]", rb"data: ?", rb"\A")
 ]
-_ANCHORS = [anchor.encode() for anchor in ANCHORS]
-_WORDS = (b"bearer", b"private key", b"key:", b"token:", b"cookie:", b"authorization:")
+# What stands before a secret in a text. Found by its last sign, which is rarer than words are.
+_HEADER = re.compile(rb":(?:(?<=key:)|(?<=token:)|(?<=cookie:)|(?<=authorization:))")
 _USERINFO = re.compile(rb":(?:\\*/){2}[^\s/?#:@\"'<>]*:[^\s\"']+@")
 _BASIC = re.compile(rb"basic(?:\s|%20|\+|\\[nrt])+[a-z0-9+/_-]{8}")
+_SLASH = re.compile(rb"\\+/")
+#: Names that were seen and say nothing are kept, up to so many.
+_MOST = 4096
+_REMEMBERED = 16
 
 
 class Sieve:
@@ -38,6 +42,9 @@ class Sieve:
     def __init__(self, literals: Literals) -> None:
         self._long: list[bytes] = []
         self._short: list[bytes] = []
+        self._harmless: set[bytes] = set()
+        #: The digests of the bodies that were last found to hold none (see ``body.perhaps``).
+        self.clean: deque[bytes] = deque(maxlen=_REMEMBERED)
         # A value may be cut off at the end of a text, so its head must do.
         for spelling in {*(plain[:HEAD] for plain in literals.plain), *literals.coded}:
             # However deep in JSON it stands, this much of it is spelled as it is.
@@ -50,33 +57,47 @@ class Sieve:
 
     def perhaps(self, data: bytes) -> bool:
         """Whether the thorough search is due."""
+        if b"\\" in data:
+            if b"\\u00" in data and _ODD_ESCAPE.search(data):
+                return True
+            data = _SLASH.sub(b"/", data) if b"\\/" in data else data
         runs = _runs(data)
-        if any(core in runs for core in self._long):
+        if runs and (any(core in runs for core in self._long) or shaped(runs.decode())):
             return True
-        if any(anchor in runs for anchor in _ANCHORS) and shaped(runs.decode()):
+        if any(raw in data for raw in self._short) or (b"<" in data and b"<secret:" in data):
             return True
-        if any(raw in data for raw in self._short) or b"<secret:" in data or b"Key=" in data:
+        return _introduced(data, runs) or self._named(data)
+
+    def _named(self, data: bytes) -> bool:
+        """Whether a field or a parameter is named like a secret."""
+        if self._telling(_NAME.findall(data)) or (b"'" in data and self._telling(_QUOTED_NAME.findall(data))):
             return True
-        if b"\\u00" in data and _ODD_ESCAPE.search(data):
+        if b"=" not in data:
+            return False
+        if b"Key=" in data:
             return True
-        return _named(data)
+        names = {name for pattern in _PARAMETERS for name in pattern.findall(data)}
+        return any(strength(name.decode(), query=True) is not Strength.NONE for name in names)
+
+    def _telling(self, names: list[bytes]) -> bool:
+        if self._harmless.issuperset(names):
+            return False
+        new = set(names) - self._harmless
+        if any(strength(name.decode()) is not Strength.NONE for name in new):
+            return True
+        if len(self._harmless) < _MOST:
+            self._harmless |= new
+        return False
 
 
-def _named(data: bytes) -> bool:
+def _introduced(data: bytes, runs: bytes) -> bool:
+    """Whether there is something that stands before a secret: a scheme, the line of a header, a URL's user."""
     lower = data.lower()
-    if any(word in lower for word in _WORDS) or (b"@" in data and _USERINFO.search(data)):
+    if (runs and b"bearer" in lower) or b"PRIVATE KEY" in data or _HEADER.search(lower):
         return True
     if b"basic" in lower and _BASIC.search(lower):
         return True
-    if _telling(_NAME.findall(data)) or (b"'" in data and _telling(_QUOTED_NAME.findall(data))):
-        return True
-    if b"=" not in data:
-        return False
-    return any(_telling(pattern.findall(data), query=True) for pattern in _PARAMETERS)
-
-
-def _telling(names: Iterable[bytes], *, query: bool = False) -> bool:
-    return any(strength(name.decode(), query=query) is not Strength.NONE for name in set(names))
+    return b"@" in data and _USERINFO.search(data) is not None
 
 
 def _runs(data: bytes) -> bytes:

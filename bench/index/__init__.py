@@ -1,0 +1,1 @@
+"""What the index of chunks costs, on both databases: ``make bench-index``."""

@@ -1,0 +1,1 @@
+"""Files that clients upload, and what can be read in them."""

@@ -1,0 +1,1 @@
+"""Vector stores: files cut into chunks, embedded, indexed, and found again."""

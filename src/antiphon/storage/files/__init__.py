@@ -1,0 +1,1 @@
+"""Files and uploads: their rows. What they hold lies in ``antiphon.files``."""

@@ -1,0 +1,1 @@
+"""Jobs: work that is owed, and survives whoever began it."""

@@ -1,0 +1,1 @@
+"""Vector stores: their rows, their files' and the chunks of those."""

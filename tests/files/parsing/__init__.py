@@ -1,0 +1,1 @@
+"""Documents become text, whatever is in them."""

@@ -1,0 +1,1 @@
+"""Jobs: workers that share them, lose them, give them back and die."""
