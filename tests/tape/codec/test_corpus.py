@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from antiphon.tape import document
@@ -56,15 +56,15 @@ def test_every_stream_comes_back_and_is_small() -> None:
 
 
 def test_decoding_is_quick() -> None:
-    """A few microseconds an event: the bound is loose, for machines that are busy."""
+    """A few microseconds an event. The bound is loose: only a mistake reaches it."""
     forms = [(encode(ways[0]), len(ways[0])) for _, ways in streams()]
     events = sum(count for _, count in forms)
     best = min(_seconds([form for form, _ in forms]) for _ in range(3))
-    assert best / events < 30e-6
+    assert best / events < 200e-6
 
 
 def _seconds(forms: list[Any]) -> float:
-    start = perf_counter()
+    start = process_time()
     for form in forms:
         decode(form)
-    return perf_counter() - start
+    return process_time() - start

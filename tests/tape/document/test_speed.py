@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from time import perf_counter
+from time import process_time
 
 from antiphon.tape import document
 from antiphon.tape.model import Exchange, HttpRequest, JsonBody
@@ -12,7 +12,7 @@ from tests.tape.document.examples import chat
 
 
 def test_heads_are_read_quickly() -> None:
-    """Well below 0.15 ms a file, over requests as they are recorded and answers of 200 chunks."""
+    """Over requests as they are recorded and answers of 200 chunks. The bound is loose: only a mistake reaches it."""
     answer = chat([f" word{at}" for at in range(200)]).response
     files = []
     for path in sorted(shared("recordings").rglob("*.json")):
@@ -20,11 +20,11 @@ def test_heads_are_read_quickly() -> None:
         files.append(document.dump(Exchange(HttpRequest("POST", "/v1/x", body=JsonBody(body)), answer))[0])
         if len(files) == 100:
             break
-    assert min(_seconds(files) for _ in range(3)) / len(files) < 0.15e-3
+    assert min(_seconds(files) for _ in range(3)) / len(files) < 1e-3
 
 
 def _seconds(files: list[bytes]) -> float:
-    start = perf_counter()
+    start = process_time()
     for data in files:
         document.head(data)
-    return perf_counter() - start
+    return process_time() - start

@@ -134,11 +134,11 @@ def test_lists_of_models_become_one(tmp_path: Path) -> None:
 
 
 def test_heads_are_quick() -> None:
-    """An index over the whole corpus costs well under a third of a millisecond a file."""
-    started = time.perf_counter()
+    """An index over the whole corpus costs little a file. The bound is loose: only a mistake reaches it."""
+    started = time.process_time()
     for data in corpus().values():
         llama_stack.head(data)
-    assert (time.perf_counter() - started) / len(corpus()) < 0.0003
+    assert (time.process_time() - started) / len(corpus()) < 0.002
 
 
 def test_the_seeds_are_among_them() -> None:

@@ -34,9 +34,9 @@ def test_one_word_of_twenty_kilobytes() -> None:
     words[1500] = "brown"
     old = " ".join(words)
     words[1500] = "red"
-    start = time.perf_counter()
+    start = time.process_time()
     miss = missed(chat(" ".join(words)), recorded(chat(old)))
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
     assert miss.reason == "prompt"
     assert (miss.pointer, miss.nearest) == ("$.messages[0].content", "a/one.json")
     assert [(one.recorded, one.asked) for one in miss.differences[0].words] == [("brown", "red")]

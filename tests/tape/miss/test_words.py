@@ -47,9 +47,9 @@ def test_changes_far_apart_are_told_apart_and_fast() -> None:
     tokens = _TOKENS.findall(prose(20_000))
     places = [next(n for n in range(at, at + 50) if tokens[n].isalnum()) for at in (4, 3000, len(tokens) - 60)]
     other = [f"NEW{n}" if n in places else token for n, token in enumerate(tokens)]
-    start = time.perf_counter()
+    start = time.process_time()
     found = changes("".join(tokens), "".join(other))
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert [(one.recorded, one.asked) for one in found] == [(tokens[n], f"NEW{n}") for n in places]
 
 
