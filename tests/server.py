@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import httpx2
 import msgspec
-import numpy  # noqa: F401 - hypothesis looks at it in the middle of an import, if a server begins that in its thread
 import openai
 import pytest
 import uvicorn
@@ -23,8 +22,12 @@ import uvicorn
 from antiphon.app import create_app
 from antiphon.config import Config, UpstreamConfig
 from antiphon.http.protocol import settings
+from antiphon.knowledge.arrays import numpy
 from antiphon.tools.base import Kit
 from tests.upstreams import PATIENCE, FakeBackend
+
+#: Now: hypothesis looks at it in the middle of an import, if a server begins that in its thread.
+numpy()
 
 Settings = Mapping[str, Any]
 _Client = TypeVar("_Client", openai.OpenAI, httpx2.Client)

@@ -239,9 +239,10 @@ def _generate(operation: Any, prober: Prober, mode: GenerationMode, many: int) -
     # Bodies that are no JSON at all are for the tests of the reader.
     @given(operation.as_strategy(generation_mode=mode).filter(lambda case: not isinstance(case.body, bytes)))
     def run(case: Case) -> None:
-        # An empty parameter is as good as none, and the last of several is the one that counts.
-        last = (value[-1:] if isinstance(value, list) else [value] for value in case.query.values())
-        assume([""] not in last)
+        # An empty parameter is as good as none, and the last of several is the one that counts. A list of none is not
+        # even sent.
+        last = [value[-1:] if isinstance(value, list) else [value] for value in case.query.values()]
+        assume([""] not in last and [] not in last)
         prober.reach(case, mode)
         prober.send(case)
 

@@ -159,8 +159,8 @@ WHERE vector_store_files.owner = ? AND vector_store_files.store_id = ? AND vecto
         "owner store_id since",
     ),
     "chunk_postings": (
-        "SELECT term, group_concat(doc) FROM chunk_vocabulary WHERE term IN (SELECT value FROM json_each(?)) GROUP BY term",
-        "terms",
+        "SELECT group_concat(doc) FROM chunk_vocabulary WHERE term = ?",
+        "term",
     ),
     "chunk_texts": (
         "SELECT c.file_id, c.n, c.text, f.written FROM json_each(?) h CROSS JOIN chunks c ON c.owner = ? AND c.store_id = ? AND c.file_id = json_extract(h.value, '$[0]') AND c.n = json_extract(h.value, '$[1]') JOIN chunk_files f ON f.owner = c.owner AND f.store_id = c.store_id AND f.file_id = c.file_id",

@@ -20,6 +20,7 @@ from antiphon.tape.secrets.leaves import by_index, gather, walk
 from antiphon.tape.secrets.sieve import Sieve
 from tests.tape.secrets.planted import ENVIRON, OPENAI, TOKENS
 
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTYifQ.c2lnbmF0dXJlLW9mLWl0"
 SIGNS = [
     "\\",
     "\\n",
@@ -54,6 +55,7 @@ _LOOKING_BACK = re.compile(_LEFT + "(?:" + "|".join(prefix + body for _, prefix,
 @example("%2Fsk-proj-abc123def456")
 @example("\\\\nsk-proj-abc123def456\\u0020ghp_" + "F1" * 15)
 @example("hf_" + "A1" * 12 + "-hf_" + "B2" * 12)
+@example("\\n" + 2 * JWT)
 def test_tokens_begin_where_a_look_back_finds_them(text: str) -> None:
     """The two quick patterns find the tokens that one slow pattern finds, and beside them only parts of those."""
     slowly = [found.span() for found in _LOOKING_BACK.finditer(text)]

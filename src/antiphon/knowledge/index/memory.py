@@ -155,7 +155,8 @@ class MemoryIndex(Writing):
     # -- finding
 
     async def _postings(self, owner: Owner, store_id: str, words: Sequence[str]) -> Mapping[str, str]:
-        return await self._chunks.postings(owner, store_id, words) if words else {}
+        found = await asyncio.gather(*(self._chunks.postings(owner, store_id, word) for word in words))
+        return dict(zip(words, found, strict=True))
 
     def _find(
         self, snapshot: Snapshot, query: Query, words: Sequence[str], postings: Mapping[str, str]
@@ -206,10 +207,10 @@ def _fit(snapshot: Snapshot, words: Sequence[str], postings: Mapping[str, str]) 
     scores = np.zeros(snapshot.rows, np.float32)
     most = 0.0
     for word in words:
-        numbers = np.fromstring(postings.get(word, ""), np.int64, sep=",")
-        rows = snapshot.rows_of(numbers)
-        rows = rows[rows >= 0]
-        rows, times = np.unique(rows, return_counts=True)
+        numbers = np.fromstring(postings[word], np.int64, sep=",")
+        first = np.flatnonzero(np.diff(numbers, prepend=-1))  # what follows is the same chunk again
+        rows, times = snapshot.rows_of(numbers[first]), np.diff(first, append=len(numbers))
+        rows, times = rows[rows >= 0], times[rows >= 0]
         worth = fusion.worth(word, snapshot.chunks, len(rows))
         most += worth * (fusion.K1 + 1)
         if len(rows):

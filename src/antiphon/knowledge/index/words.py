@@ -15,6 +15,9 @@ from collections.abc import Sequence
 #: Longer ones are cut: they are data, not words.
 LONGEST = 64
 
+#: Each word of a question is looked up by itself.
+MOST_ASKED = 64
+
 _RUN = re.compile(r"[^\W_]+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002fa1f]+")
@@ -47,8 +50,8 @@ def words(text: str) -> list[str]:
 
 
 def question(text: str) -> Sequence[str]:
-    """The words of a question, each once; what stands everywhere counts where there is nothing else."""
-    return list(dict.fromkeys(words(text)))
+    """The words of a question, each once, in order; of a very long one the first ``MOST_ASKED``."""
+    return list(dict.fromkeys(words(text)))[:MOST_ASKED]
 
 
 def _forms_of(run: str) -> tuple[str, ...]:

@@ -117,8 +117,8 @@ class ChunkStore(Protocol):
     async def loaded(self, owner: Owner, store_id: str, file_ids: Sequence[str]) -> list[LoadedFile]:
         """Of these files, those that are there."""
 
-    async def postings(self, owner: Owner, store_id: str, words: Sequence[str]) -> dict[str, str]:
-        """For each word that is there the numbers of its chunks, parted by commas, one for each time it stands in."""
+    async def postings(self, owner: Owner, store_id: str, word: str) -> str:
+        """The numbers of the chunks that the word stands in, rising, parted by commas: one for each time it does."""
 
     async def texts(
         self, owner: Owner, store_id: str, hits: Sequence[tuple[str, int]]

@@ -70,8 +70,7 @@ _F_STORE = "f.owner = :owner AND f.store_id = :store_id"
 _SQLITE = {
     "chunk_vectors": "SELECT file_id, first, chunks, version, written, attributes, lengths, vectors FROM chunk_files "
     f"WHERE {_STORE} AND file_id IN (SELECT value FROM json_each(:files))",
-    "chunk_postings": "SELECT term, group_concat(doc) FROM chunk_vocabulary "
-    "WHERE term IN (SELECT value FROM json_each(:terms)) GROUP BY term",
+    "chunk_postings": "SELECT group_concat(doc) FROM chunk_vocabulary WHERE term = :term",
     "chunk_texts": "SELECT c.file_id, c.n, c.text, f.written FROM json_each(:hits) h "
     "CROSS JOIN chunks c ON c.owner = :owner AND c.store_id = :store_id AND c.file_id = json_extract(h.value, '$[0]') "
     "AND c.n = json_extract(h.value, '$[1]') "

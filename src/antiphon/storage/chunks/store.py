@@ -122,11 +122,10 @@ class SqlChunks:
         )
         return [LoadedFile(IndexedFile(*row[:6]), row[6], row[7]) for row in rows]
 
-    async def postings(self, owner: Owner, store_id: str, words: Sequence[str]) -> dict[str, str]:
-        """For each word that is there the numbers of its chunks."""
-        key = _key(owner, store_id)
-        rows = await self._database.fetch("chunk_postings", terms=_json([key + word for word in words]).decode())
-        return {term.removeprefix(key): str(numbers) for term, numbers in rows}
+    async def postings(self, owner: Owner, store_id: str, word: str) -> str:
+        """The numbers of the chunks that the word stands in."""
+        rows = await self._database.fetch("chunk_postings", term=_key(owner, store_id) + word)
+        return str(rows[0][0] or "")
 
     async def texts(
         self, owner: Owner, store_id: str, hits: Sequence[tuple[str, int]]

@@ -117,16 +117,20 @@ def shaped(runs: str) -> bool:
 def _starts(text: str) -> Iterator[int]:
     """Where tokens begin."""
     text = " " + text
+    escaped = list(_ESCAPED.finditer(text)) if "\\" in text or "%" in text else []
+    yield from (m.end(1) - 1 for m in escaped)
     at = 0
     while m := _PLAIN.search(text, at):
+        # A token's last character may stand before another one; nothing else of it may.
+        last = next((e.end() - 1 for e in escaped if e.start() <= m.start() < e.end() - 1), 0)
+        if last:
+            at = last
         # A backslash before one of these letters is the escape of a control character, not the end of a word.
-        if text[m.start()] != "\\" or text[m.start() + 1] not in "bfnrtu":
+        elif text[m.start()] != "\\" or text[m.start() + 1] not in "bfnrtu":
             yield m.start()
-            at = m.end() - 1  # its last character may stand before another one
+            at = m.end() - 1
         else:
             at = m.start() + 1
-    if "\\" in text or "%" in text:
-        yield from (m.end(1) - 1 for m in _ESCAPED.finditer(text))
 
 
 def credentials(text: str) -> Iterator[Hit]:
