@@ -20,6 +20,7 @@ from starlette.routing import Router as Routes
 from antiphon import ambient
 from antiphon.app.filing import Filing
 from antiphon.app.knowledge import Knowledge
+from antiphon.app.published import CannotLoad, kits_of_others
 from antiphon.app.tooling import own_kits, tooling
 from antiphon.config import Config, UpstreamConfig
 from antiphon.config.mask import masked_url
@@ -113,6 +114,9 @@ class App:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 sealer = _sealer(config, self._environ)
+                others = kits_of_others(config.tools.kits)
+                for kit in others:
+                    stack.push_async_callback(kit.aclose)
                 door = Door({"http": (network := Network()), "https": network, "demo": DemoTransport()})
                 stack.push_async_callback(door.aclose)
                 out: Transport = door
@@ -124,7 +128,7 @@ class App:
                 if self._taping is not None:
                     self._taping.name({name: one.url for name, one in router.upstreams.items()})
                 store = await open_store(config.storage)
-            except (CannotOpen, BadKey) as why:
+            except (CannotOpen, CannotLoad, BadKey) as why:
                 raise CannotStart(str(why)) from why
             stack.push_async_callback(store.close)
             filing = Filing(config, store)
@@ -150,7 +154,7 @@ class App:
             for kit in kits:
                 stack.push_async_callback(kit.aclose)
             outside = self._taping.outside if self._taping is not None else None
-            tools = tooling(config, [*kits, *self._kits], outside)
+            tools = tooling(config, [*kits, *others, *self._kits], outside)
             attachments = Attachments(filing.showing)
             self._service = Service(
                 config.responses, router, store, conversations, sealer, fetcher.fetch, attachments, tools

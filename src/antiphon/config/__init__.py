@@ -316,6 +316,18 @@ class McpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A longer message of a server ends the call that it was for."""
 
 
+class KitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool of your own or of a package. Packages that publish theirs (entry points of the group `antiphon.tools`)
+    need not be named here."""
+
+    use: str = ""
+    """Where it is: `package.module:Name`. Empty: what a package publishes under the name of this table."""
+    enabled: bool = True
+    """`false` leaves out what a package publishes."""
+    settings: Secrets = {}
+    """What it is made with. A value `env:NAME` is read from that environment variable."""
+
+
 class ToolsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tools that this server runs itself."""
 
@@ -330,6 +342,7 @@ class ToolsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as it was then, fit recordings that were made there."""
     web_search: WebSearchConfig = WebSearchConfig()
     mcp: McpConfig = McpConfig()
+    kits: dict[str, KitConfig] = {}
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -158,6 +158,12 @@ class SearchKit:
                 f"'{path}.execution': tools are searched by the server here; leave it out, or send 'server'.",
                 param=f"{path}.execution",
             )
+        if entry.get("execution") not in (None, "server"):
+            raise InvalidRequest(
+                f"Invalid value for '{path}.execution': expected 'server' or 'client'.",
+                param=f"{path}.execution",
+                code="invalid_value",
+            )
         description = entry.get("description")
         if description is not None and not isinstance(description, str):
             raise InvalidRequest(f"'{path}.description' must be a string.", param=f"{path}.description")
