@@ -1,8 +1,8 @@
 """What we export is played by the recorder that it is meant for.
 
 That recorder (the package `ogx`) wants a newer Python and much else, so it lives in an interpreter of its own, whose
-path stands in ``ANTIPHON_OGX_PYTHON``; without it this is skipped. That interpreter needs `pip install ogx aiohttp ollama
-google-genai chardet pypdf`.
+path stands in ``ANTIPHON_OGX_PYTHON``; without it this is skipped. That interpreter needs
+`pip install ogx aiohttp ollama google-genai chardet pypdf`.
 """
 
 from __future__ import annotations
