@@ -11,6 +11,7 @@ import pytest
 from antiphon.config import (
     Config,
     EmbeddingModelConfig,
+    KitConfig,
     KnowledgeConfig,
     McpConfig,
     McpServerConfig,
@@ -59,7 +60,7 @@ def test_the_example_is_the_defaults(tmp_path: Path) -> None:
     model = EmbeddingModelConfig(document_prefix="search_document: ", query_prefix="search_query: ")
     assert config == Config(
         upstreams={"local": UpstreamConfig(url="http://127.0.0.1:8000/v1")},
-        tools=ToolsConfig(mcp=McpConfig(servers={"local": server})),
+        tools=ToolsConfig(mcp=McpConfig(servers={"local": server}), kits={"local": KitConfig(use="my_tools:Weather")}),
         knowledge=KnowledgeConfig(models={"local": model}),
     )
 

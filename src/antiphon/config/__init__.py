@@ -320,8 +320,8 @@ class KitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tool of your own or of a package. Packages that publish theirs (entry points of the group `antiphon.tools`)
     need not be named here."""
 
-    use: str = ""
-    """Where it is: `package.module:Name`. Empty: what a package publishes under the name of this table."""
+    use: str | None = None
+    """Where it is: `package.module:Name`. Not set: what a package publishes under the name of this table."""
     enabled: bool = True
     """`false` leaves out what a package publishes."""
     settings: Secrets = {}

@@ -147,6 +147,7 @@ _EXAMPLES = {
     "key": '"env:LOCAL_API_KEY"',
     "WebSearchConfig.key": '"env:SEARCH_KEY"',
     "McpServerConfig.url": '"http://127.0.0.1:8000/mcp"',
+    "KitConfig.use": '"my_tools:Weather"',
     "authorization": '"env:LOCAL_TOKEN"',
     "document_prefix": '"search_document: "',
     "query_prefix": '"search_query: "',
