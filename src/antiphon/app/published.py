@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from antiphon.config import KitConfig
 from antiphon.tools.base import Kit
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 #: The group of the entry points. Each is something that makes a kit when it is called with its settings.
 GROUP = "antiphon.tools"
@@ -20,9 +24,21 @@ class CannotLoad(Exception):
 
 def kits_of_others(configured: Mapping[str, KitConfig]) -> list[Kit]:
     """Every kit, in the order of its name; who asks closes them. Raises ``CannotLoad``."""
-    published = {found.name: found for found in entry_points(group=GROUP)}
+    published = _published()
     asked = {**dict.fromkeys(published, KitConfig()), **configured}
     return [_made(name, asked[name], published.get(name)) for name in sorted(asked) if asked[name].enabled]
+
+
+def _published() -> dict[str, EntryPoint]:
+    """What packages publish, by name. First a look for the group's name in their files: whoever has no such package
+    need not wait for the library that reads them, which takes as long as a tenth of our start."""
+    head = f"[{GROUP}]".encode()
+    files = (file for folder in sys.path for file in Path(folder).glob("*-info/entry_points.txt"))
+    if not any(head in file.read_bytes() for file in files):
+        return {}
+    from importlib.metadata import entry_points
+
+    return {found.name: found for found in entry_points(group=GROUP)}
 
 
 def _made(name: str, config: KitConfig, published: EntryPoint | None) -> Kit:
