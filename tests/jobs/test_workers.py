@@ -234,7 +234,17 @@ async def test_two_workers_never_run_one_job_at_once(store: Stores, url: str) ->
         assert running[job.id] == 1
         await asyncio.sleep(0)
 
-    left, right, other = Doer(work), Doer(work), await open_store(StorageConfig(database_url=url))
+    other_began = asyncio.Event()
+
+    async def patient(job: Claimed) -> None:
+        await work(job)
+        await other_began.wait()
+
+    async def eager(job: Claimed) -> None:
+        other_began.set()
+        await work(job)
+
+    left, right, other = Doer(patient), Doer(eager), await open_store(StorageConfig(database_url=url))
     config = JobsConfig(at_once=3, poll_seconds=0.05)
     async with working(store, left, config) as jobs, working(other, right, config):
         for n in range(40):

@@ -10,7 +10,6 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -86,23 +85,24 @@ class Process:
     async def ask(self, job: Job, file: int) -> Reply:
         """What becomes of an open file. Raises ``Gone``; and what it was cancelled with, after which it must be
         killed."""
-        reading, writing = os.pipe()
         async with self._asking:
-            with os.fdopen(reading, "rb", 0) as pipe:
+            # No pipe: uvloop closes the number of one twice, and in between it may have become another thread's file.
+            reading, writing = socket.socketpair()
+            with reading:
+                reading.setblocking(False)
                 try:
-                    socket.send_fds(self._door, [encode_job(job)], [file, writing])
+                    with writing:
+                        socket.send_fds(self._door, [encode_job(job)], [file, writing.fileno()])
                 except OSError as gone:
                     raise Gone from gone
-                finally:
-                    os.close(writing)
-                return await self._answer(job, pipe)
+                return await self._answer(job, reading)
 
-    async def _answer(self, job: Job, pipe: BinaryIO) -> Reply:
+    async def _answer(self, job: Job, reading: socket.socket) -> Reply:
         loop = asyncio.get_running_loop()
         try:
             if not await loop.sock_recv(self._door, 1):
                 raise Gone
-            data = await _all_of(pipe, job.limits.max_text_bytes * 2 + _FRAME)
+            data = await _all_of(reading, job.limits.max_text_bytes * 2 + _FRAME)
             ended = await loop.sock_recv(self._door, 16)
         except ConnectionError as gone:
             raise Gone from gone
@@ -132,17 +132,12 @@ def _reply(data: bytes, ended: int, job: Job) -> Reply:
         raise Unparsable("server_error", "What came back from reading the file makes no sense.") from broken
 
 
-async def _all_of(pipe: BinaryIO, limit: int) -> bytes:
-    """What is written into a pipe until all its writers are gone. Closes it."""
+async def _all_of(reading: socket.socket, limit: int) -> bytes:
+    """What is written into it until all its writers are gone."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1024 * 1024)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     data = bytearray()
-    try:
-        while piece := await reader.read(1024 * 1024):
-            data += piece
-            if len(data) > limit:
-                raise Unparsable("invalid_file", _BROKEN)
-    finally:
-        transport.close()
+    while piece := await loop.sock_recv(reading, 1024 * 1024):
+        data += piece
+        if len(data) > limit:
+            raise Unparsable("invalid_file", _BROKEN)
     return bytes(data)

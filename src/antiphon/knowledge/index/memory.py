@@ -40,7 +40,7 @@ _PART = 2
 #: Bytes of vectors that are read at a time.
 _SLICE = 8 * 1024 * 1024
 #: How often a search begins anew because files that it found are gone or other by the time their text is read.
-_TRIES = 5
+_TRIES = 25
 
 _log = logging.getLogger("antiphon.knowledge")
 
