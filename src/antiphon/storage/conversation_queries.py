@@ -19,7 +19,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal_column,
     null,
     or_,
     select,
@@ -32,24 +31,12 @@ from sqlalchemy.sql.expression import FromClause
 from sqlalchemy.sql.selectable import Select
 from sqlalchemy.types import TypeEngine
 
-from antiphon.storage.queries import ID, ONE, OWNER, ZERO, Dialect, bind, columns, commit, rows, unnested
+from antiphon.storage.queries import ID, ONE, OWNER, ZERO, Dialect, bind, columns, commit, database_now, rows, unnested
 from antiphon.storage.schema import blobs, conversation_items, conversations, item_blobs, items
 
 _CONVERSATION = bind("conversation_id")
 _ITEM = bind("item_id")
 _TOKEN = bind("token")
-
-#: Milliseconds by the clock of the database: the one clock that all who share it have in common.
-_NOW: dict[Dialect, ColumnElement[Any]] = {
-    "sqlite": literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)", BigInteger),
-    "postgresql": literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", BigInteger),
-}
-
-
-def database_now(dialect: Dialect) -> ColumnElement[Any]:
-    """Milliseconds by the clock of the database."""
-    return _NOW[dialect]
-
 
 #: What ends a turn, in the order of ``rows.Packed.turns``.
 _TURN: dict[str, TypeEngine[Any]] = {
@@ -125,7 +112,7 @@ def _item() -> Select[Any]:
 
 
 def _claims(dialect: Dialect) -> dict[str, Any]:
-    c, now = conversations.c, _NOW[dialect]
+    c, now = conversations.c, database_now(dialect)
     until = now + bind("milliseconds", BigInteger)
     free = or_(c.claim.is_(None), c.claimed_until <= now)
     mine = and_(_THIS, c.claim == _TOKEN)

@@ -47,6 +47,12 @@ Dialect = Literal["sqlite", "postgresql"]
 #: The tables one commit fills, in the order in which their rows are sent.
 WRITTEN = (responses, items, item_blobs, blobs, steps, journal)
 
+#: Milliseconds by the clock of the database: the one clock that all who share it have in common.
+CLOCK: dict[Dialect, str] = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+}
+
 # The SQLite compiler hides a parameter of its own in a LIMIT without OFFSET, so every LIMIT here has both.
 ZERO = literal_column("0", Integer)
 ONE = literal_column("1", Integer)
@@ -55,6 +61,11 @@ ONE = literal_column("1", Integer)
 def bind(name: str, kind: type[TypeEngine[Any]] = Text) -> ColumnElement[Any]:
     """A parameter."""
     return bindparam(name, type_=kind, required=True)
+
+
+def database_now(dialect: Dialect) -> ColumnElement[Any]:
+    """``CLOCK`` as an expression."""
+    return literal_column(CLOCK[dialect], BigInteger)
 
 
 OWNER = bind("owner")

@@ -16,15 +16,11 @@ from typing import Any
 from sqlalchemy import text
 
 from antiphon.storage.chunks import tables  # noqa: F401
-from antiphon.storage.queries import Dialect
+from antiphon.storage.queries import CLOCK, Dialect
 
 _STORE = "owner = :owner AND store_id = :store_id"
 _FILE = f"{_STORE} AND file_id = :file_id"
 
-_NOW = {
-    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
-}
 _VERSION = f"(SELECT version FROM chunk_stores WHERE {_STORE})"
 #: Null, which the table refuses, where the store has vectors of other dimensions.
 _VERSION_OF_FIT = f"(SELECT version FROM chunk_stores WHERE {_STORE} AND dimensions = :dimensions)"
@@ -49,7 +45,7 @@ _COMMON = {
 def _next_version(dialect: Dialect) -> str:
     return (
         "INSERT INTO chunk_stores (owner, store_id, version, removed, dimensions) "
-        f"VALUES (:owner, :store_id, {_NOW[dialect]}, 0, :dimensions) "
+        f"VALUES (:owner, :store_id, {CLOCK[dialect]}, 0, :dimensions) "
         "ON CONFLICT (owner, store_id) DO UPDATE SET version = chunk_stores.version + 1, dimensions = "
         "CASE WHEN chunk_stores.dimensions = 0 THEN excluded.dimensions ELSE chunk_stores.dimensions END"
     )

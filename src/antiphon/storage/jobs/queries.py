@@ -28,10 +28,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CTE, Select
 
-from antiphon.storage.conversation_queries import database_now
 from antiphon.storage.given import given_rows, given_values
 from antiphon.storage.jobs.tables import jobs
-from antiphon.storage.queries import ONE, OWNER, ZERO, Dialect, bind
+from antiphon.storage.queries import ONE, OWNER, ZERO, Dialect, bind, database_now
 
 _ID = bind("job_id")
 _TOKEN = bind("token")
