@@ -97,7 +97,7 @@ class Exchange:
     def query_choice(self, name: str, choices: Mapping[str, Any], *, default: Any) -> Any:
         """One of a few words, and what it stands for. Raises a 400 that lists them."""
         value = self.query(name)
-        if value is None or value == "":
+        if value is None:
             return default
         if value.lower() not in choices:
             known = ", ".join(f"'{choice}'" for choice in choices)

@@ -48,6 +48,7 @@ class Peer:
     ) -> None:
         if self.connection is not None:
             self.connection.on_lost = None
+        self._callbacks.clear()  # what they hold holds us: a request must not wait for the garbage collector
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])

@@ -73,7 +73,7 @@ class Connection:
         return transport.parts if isinstance(transport, _Cork) else None
 
     def release(self) -> None:
-        """The reply is complete. Otherwise the request would lie in a circle, and the collector had to come for it."""
+        """The reply is over. Otherwise the request would lie in a circle, and the collector had to come for it."""
         self._cycle = self.on_lost = self.writer = None
 
     def resume_reading(self) -> None:
@@ -114,8 +114,10 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.connection is not None and self.connection.on_lost is not None:
-            self.connection.on_lost()
+        if self.connection is not None:
+            if self.connection.on_lost is not None:
+                self.connection.on_lost()
+            self.connection.release()
 
     def pause_writing(self) -> None:
         super().pause_writing()
