@@ -68,7 +68,7 @@ def play(
     failure = UpstreamError("The upstream broke off.", code="upstream_stream_cut")
     try:
         for chunk in chunks:
-            emit(turn.feed(chunk))
+            emit(turn.feed([chunk]))
         emit(turn.flush(cut=bool(cut)))
     except UpstreamError as raised:
         failure, cut = raised, "failed"

@@ -28,7 +28,7 @@ def journal(max_bytes: int = 10**9, dialect: Dialect = "openai") -> Journal:
 def batches(script: Script) -> list[list[AnyEvent]]:
     """The events of a stream as they are published: one batch a chunk."""
     turn = Turn(options())
-    told = [turn.feed(chunk) for chunk in read(script.chunks)]
+    told = [turn.feed([chunk]) for chunk in read(script.chunks)]
     return [[*lifecycle.opening(RESPONSE)], *told, turn.flush()]
 
 

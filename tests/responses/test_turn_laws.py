@@ -203,7 +203,7 @@ def test_several_chunks_are_fed_at_once(script: Script) -> None:
     """One network read with many chunks gives the events that they give one by one."""
     chunks = read(script.chunks)
     one, other = Turn(options()), Turn(options())
-    assert one.feed(*chunks) == [event for chunk in chunks for event in other.feed(chunk)]
+    assert one.feed(chunks) == [event for chunk in chunks for event in other.feed([chunk])]
 
 
 @given(scripts(usage="each"))
@@ -239,7 +239,7 @@ def test_derived_call_ids_depend_on_the_call_alone(script: Script, position: int
 def test_items_are_numbered_from_the_first_index(script: Script, first: int) -> None:
     """A later model step goes on where the items of the earlier ones end."""
     turn = Turn(options(first_index=first))
-    events = [*turn.feed(*read(script.chunks)), *turn.flush()]
+    events = [*turn.feed(read(script.chunks)), *turn.flush()]
     added = [event.payload["output_index"] for event in events if event.type == "response.output_item.added"]  # type: ignore[union-attr]
     assert added == list(range(first, first + len(added)))
 
@@ -255,7 +255,7 @@ def test_nothing_waits_that_could_be_said(script: Script) -> None:
     turn = Turn(options(think_tags=False))
     told = heard = 0
     for chunk in read(script.chunks):
-        told += sum(len(event.text) for event in turn.feed(chunk) if isinstance(event, Delta))
+        told += sum(len(event.text) for event in turn.feed([chunk]) if isinstance(event, Delta))
         for choice in chunk.choices or ():
             delta = choice.delta
             if delta is not None:
@@ -295,11 +295,11 @@ def test_a_call_without_a_name_is_refused_loudly() -> None:
 def test_what_waits_is_bounded() -> None:
     """A call that never ends cannot make the server keep without limit what comes behind it."""
     turn = Turn(options(max_held=100))
-    turn.feed(*read([{"choices": [{"delta": {"tool_calls": [{"id": "a", "function": {"name": "f"}}]}}]}]))
+    turn.feed(read([{"choices": [{"delta": {"tool_calls": [{"id": "a", "function": {"name": "f"}}]}}]}]))
     chunks = read([{"choices": [{"delta": {"content": "twenty characters..."}}]}])
-    turn.feed(*chunks * 5)
+    turn.feed(chunks * 5)
     with pytest.raises(UpstreamError, match="over 100 characters"):
-        turn.feed(*chunks)
+        turn.feed(chunks)
 
 
 @given(scripts(), st.data())
@@ -323,6 +323,6 @@ def test_what_came_before_a_failure_is_not_lost(script: Script, data: st.DataObj
     chunks = read([*script.chunks[: data.draw(st.integers(0, len(script.chunks)))], *bad])
     turn, untroubled = Turn(options()), Turn(options())
     with pytest.raises(UpstreamError):
-        turn.feed(*chunks)
-    events = untroubled.feed(*chunks[:-1])
+        turn.feed(chunks)
+    events = untroubled.feed(chunks[:-1])
     assert turn.flush(cut=True) == [*events, *untroubled.flush(cut=True)]

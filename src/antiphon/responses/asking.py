@@ -21,6 +21,8 @@ _SHORTENINGS = 3
 
 ClientHeaders = Sequence[tuple[str, str]]
 Emit = Callable[[Sequence[AnyEvent]], None]
+#: A piece of text goes out alone; false where it must go as a batch.
+Add = Callable[[Delta], bool]
 
 
 class Asking:
@@ -72,7 +74,7 @@ class Asking:
         record = self._record
         first_item, first_event = len(record.response.output), len(record.journal.entries)
         if self._check is None:
-            turn = await self._translate(stream, options, record.emit)
+            turn = await self._translate(stream, options, record.emit, record.journal.add)
         else:
             turn = await self._checked(self._check, request, stream, options)
         record.asked(request, first_item=first_item, first_event=first_event)
@@ -93,7 +95,7 @@ class Asking:
         """The answer is held back until it fits; one that does not goes back with what is wrong with it."""
         for attempt in range(self._retries + 1):
             held: list[AnyEvent] = []
-            turn = await self._translate(stream, options, self._holding(held))
+            turn = await self._translate(stream, options, self._holding(held), _adds_nothing)
             text = answer(held) if turn.finish in (None, "stop") and not turn.served else None
             problem = None if text is None else check.problem(text)
             if text is None or problem is None:
@@ -123,14 +125,18 @@ class Asking:
 
         return hold
 
-    async def _translate(self, stream: ChatStream, options: TurnOptions, emit: Emit) -> Turn:
+    async def _translate(self, stream: ChatStream, options: TurnOptions, emit: Emit, add: Add) -> Turn:
         """One upstream stream to events, as they come."""
         turn = self._turn = Turn(options)
-        feed, journal, waits = turn.feed, self._record.journal, self._waits
+        token, journal, waits = turn.token, self._record.journal, self._waits
 
         def take(chunks: list[ChatChunk]) -> bool:
-            # The read that completes the answer leaves with what its end closes: one write instead of two.
-            emit([*feed(*chunks), *turn.flush()] if stream.complete else feed(*chunks))
+            one = token(chunks)
+            if one is None:
+                # The read that completes the answer leaves with what its end closes: one write instead of two.
+                emit([*turn.feed(chunks), *turn.flush()] if stream.complete else turn.feed(chunks))
+            elif not add(one):
+                emit([one])
             return not (waits and journal.held)
 
         try:
@@ -146,3 +152,7 @@ class Asking:
     def _count(self, turn: Turn) -> None:
         self.usage += turn.usage
         self.service_tier = turn.service_tier or self.service_tier
+
+
+def _adds_nothing(_delta: Delta) -> bool:
+    return False

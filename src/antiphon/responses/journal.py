@@ -17,7 +17,7 @@ from antiphon.errors import InternalError
 from antiphon.storage.model import Segment, Step
 from antiphon.wire import segments
 from antiphon.wire.encode import Dialect, Entry, EventEncoder
-from antiphon.wire.events import AnyEvent
+from antiphon.wire.events import AnyEvent, Delta
 
 #: Called with each batch of entries as it is published. Must not raise and must not wait; it may attach and detach.
 Sink = Callable[[Sequence[Entry]], None]
@@ -37,7 +37,7 @@ class Journal:
         self.dialect: Dialect = dialect
         self.ended = False
         """Nothing will be added any more."""
-        self._encode = EventEncoder(dialect)
+        self._encode = EventEncoder(dialect).encode
         self._size = 0
         self._max_bytes = max_bytes
         self._sinks: tuple[tuple[Sink, int], ...] = ()
@@ -59,6 +59,24 @@ class Journal:
         if size > self._max_bytes:
             raise self._too_large()
         self._keep(batch, entries, size)
+
+    def add(self, delta: Delta) -> bool:
+        """``extend`` by one piece of text, which is what nearly all batches are. False, and nothing is kept, when the
+        log has no room for it."""
+        number = len(self.entries)
+        entry = self._encode(delta, number)
+        size = self._size + len(entry.data)
+        if size > self._max_bytes:
+            return False
+        self._size = size
+        self.events.append(delta)
+        self.entries.append(entry)
+        for sink, start in self._sinks:
+            if start <= number:
+                sink((entry,))
+        if self._news is not None:
+            self._wake()
+        return True
 
     def number(self, batch: Sequence[AnyEvent], *, over_limit: bool = False) -> list[Entry]:
         """What ``batch`` would become if it were published now: for events that must be stored before they are told.

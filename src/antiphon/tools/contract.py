@@ -169,7 +169,7 @@ def check(said: Sequence[AnyEvent | Outcome | Held]) -> tuple[Sequence[bytes], O
     """Whether a call is told as it must be; its events as they go over the wire, and its end."""
     assert said, "a call that says nothing never ends"
     *events, end = said
-    encode = EventEncoder()
+    encode = EventEncoder().encode
     wire: list[bytes] = []
     assert isinstance(end, Outcome | Held), "the outcome comes last"
     position, opened = -1, False

@@ -45,7 +45,7 @@ class EventEncoder:
         self._head = b""
         self._tail = b""
 
-    def __call__(self, event: AnyEvent, number: int) -> Entry:
+    def encode(self, event: AnyEvent, number: int) -> Entry:
         """The event as ``sequence_number`` ``number``."""
         if type(event) is Delta:
             if event.channel is not self._channel:

@@ -58,7 +58,7 @@ def decode(data: bytes, first: int) -> list[Entry]:
     version, dialect, beginning, records = _unpack(data)
     if version != _VERSION:
         raise ValueError(f"a journal segment of version {version} cannot be read by this version of Antiphon")
-    encoder = EventEncoder(dialect)
+    encode_event = EventEncoder(dialect).encode
     phrases: list[bytes] = [beginning]
     entries: list[Entry] = []
     for record in records:
@@ -70,7 +70,7 @@ def decode(data: bytes, first: int) -> list[Entry]:
         kind, item_id, output_index, part_index, texts, *rest = record
         channel = Channel(KINDS[kind], item_id, output_index, part_index)
         for text, logprobs in zip(texts, rest[0] if rest else [None] * len(texts), strict=True):
-            entries.append(encoder(Delta(channel, text, logprobs), first + len(entries)))
+            entries.append(encode_event(Delta(channel, text, logprobs), first + len(entries)))
     return entries
 
 

@@ -1,6 +1,6 @@
 """The Turn: one upstream chat stream becomes Responses events.
 
-A pure translator: ``feed(chunk) -> events``, ``flush() -> events``. No clock, no I/O, and no ids but those it is given.
+A pure translator: ``feed(chunks) -> events``, ``flush() -> events``. No clock, no I/O, and no ids but those it is given.
 
 The law: items never overlap. Writers stand in a queue in the order in which the model began them; each collects its own
 events, and only those of the first are let out. The first leaves when nothing more can come for it: prose as soon as
@@ -11,7 +11,7 @@ anything else begins, a call as soon as its arguments are a whole JSON object an
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -30,7 +30,7 @@ from antiphon.responses.turn.writers import (
     Writer,
 )
 from antiphon.wire.chat import ChatChunk, ChatUsage, Choice, FunctionDelta, ToolCallDelta, only_text
-from antiphon.wire.events import OUTPUT_TEXT, REFUSAL, AnyEvent
+from antiphon.wire.events import OUTPUT_TEXT, REFUSAL, AnyEvent, Delta
 from antiphon.wire.items import Logprob
 from antiphon.wire.response import InputTokensDetails, OutputTokensDetails, Usage
 
@@ -103,11 +103,25 @@ class Turn:
         self._by_index: dict[int, list[CallWriter]] = {}
         self._call_ids: set[str] = set()
 
-    def feed(self, *chunks: ChatChunk) -> list[AnyEvent]:
+    def token(self, chunks: Sequence[ChatChunk]) -> Delta | None:
+        """The hot path: the one event of these chunks when they are a single piece more of the text being written.
+        None for all others, which ``feed`` reads."""
+        part = self._text
+        if part is None or len(chunks) != 1:
+            return None
+        chunk = chunks[0]
+        text = only_text(chunk)
+        if not text:
+            return None
+        if chunk.service_tier:
+            self.service_tier = chunk.service_tier
+        part.pieces.append(text)
+        return Delta(part.channel, text)
+
+    def feed(self, chunks: Sequence[ChatChunk]) -> list[AnyEvent]:
         """The events of these chunks. When one of them raises, those of the chunks before it come with ``flush``."""
-        if self._text is not None and len(chunks) == 1 and (token := only_text(chunks[0])):
-            self.service_tier = chunks[0].service_tier or self.service_tier
-            return [self._text.write(token)]  # the hot path: one more token
+        if (token := self.token(chunks)) is not None:
+            return [token]
         for chunk in chunks:
             if chunk.usage is not None:
                 self.usage = _usage(chunk.usage)
