@@ -106,6 +106,8 @@ class Composer(msgspec.Struct, frozen=True, kw_only=True):
 
     def turn(self, first: int, sources: Mapping[str, ItemDict]) -> TurnOptions:
         """How to read the answer whose first item is the ``first`` of the output; ``sources`` are this response's."""
-        position = self.options.position + first
         cited = {**self.sources, **sources} or None
+        if not first and cited is None:
+            return self.options
+        position = self.options.position + first
         return msgspec.structs.replace(self.options, first_index=first, position=position, sources=cited)

@@ -297,11 +297,12 @@ def _added_tools(items: Sequence[ItemDict]) -> Sequence[InputItem]:
 
 def _approved(before: Sequence[ItemDict], items: Sequence[ItemDict]) -> list[ItemDict]:
     """The requests that are approved now. Raises InvalidRequest for an answer to a request that was never made."""
+    answers = [(n, item) for n, item in enumerate(items) if item.get("type") == "mcp_approval_response"]
+    if not answers:
+        return []
     asked = approval_requests(before, items)
     approved: list[ItemDict] = []
-    for n, item in enumerate(items):
-        if item.get("type") != "mcp_approval_response":
-            continue
+    for n, item in answers:
         request = asked.get(item.get("approval_request_id"))
         if request is None:
             raise InvalidRequest(

@@ -265,20 +265,25 @@ class Run:
 
     async def _conclude(self, last: Sequence[AnyEvent]) -> None:
         self._concluding = True
-        before = self._record.response
         entries = self.journal.number(last, over_limit=True)
         if self._store is not None or self.plan.hold is not None:
-            try:
-                await self._keep(self._finished(last, entries))
-            except APIError as refusal:
-                last = lifecycle.failed(before, refusal, usage=self._asking.usage)
-            except Exception:  # noqa: BLE001 - whatever the database did, nobody may be told that it is stored
-                _log.exception("response %s could not be stored", before.id)
-                lost = Unavailable("The response could not be stored.")
-                last = lifecycle.failed(before, lost, usage=self._asking.usage)
-            entries = self.journal.number(last, over_limit=True)
+            lost = await self._lost(last, entries)
+            if lost is not None:
+                last = lifecycle.failed(self._record.response, lost, usage=self._asking.usage)
+                entries = self.journal.number(last, over_limit=True)
         self._record.apply(last)
         self.journal.end(last, entries)
+
+    async def _lost(self, last: Sequence[AnyEvent], entries: Sequence[Entry]) -> APIError | None:
+        """Stores what ends so; why it could not be stored, if it could not."""
+        try:
+            await self._keep(self._finished(last, entries))
+        except APIError as refusal:
+            return refusal
+        except Exception:  # noqa: BLE001 - whatever the database did, nobody may be told that it is stored
+            _log.exception("response %s could not be stored", self.plan.response.id)
+            return Unavailable("The response could not be stored.")
+        return None
 
     async def _keep(self, finished: Finished) -> None:
         """One commit: the response, where it is stored, and what its conversation gets of it."""

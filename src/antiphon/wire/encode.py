@@ -6,7 +6,7 @@ ready bytes and only the text is escaped.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,10 +33,15 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
-class EventEncoder:
-    """Encodes the events of one response. Remembers the last channel, because deltas come in runs."""
+#: The beginning of every event of a type, up to its number.
+_HEADS: dict[str, bytes] = {}
 
-    __slots__ = ("_channel", "_head", "_names", "_tail", "_type")
+
+class EventEncoder:
+    """Encodes the events of one response. Remembers the last channel, because deltas come in runs, and the last
+    Response, because a stream begins with the same one twice."""
+
+    __slots__ = ("_channel", "_head", "_names", "_response", "_shown", "_tail", "_type")
 
     def __init__(self, dialect: Dialect = "openai") -> None:
         self._names = _RENAMED[dialect]
@@ -44,6 +49,8 @@ class EventEncoder:
         self._type = ""
         self._head = b""
         self._tail = b""
+        self._response: Any = None
+        self._shown = b""
 
     def encode(self, event: AnyEvent, number: int) -> Entry:
         """The event as ``sequence_number`` ``number``."""
@@ -54,14 +61,20 @@ class EventEncoder:
                 return Entry(self._type, b"%b%d%b%b}" % (self._head, number, self._tail, _encode(event.text)))
             return self._with_logprobs(event, number)
         assert isinstance(event, Event)
-        name = self._names.get(event.type, event.type)
-        return Entry(name, _encode({"type": name, "sequence_number": number, **event.payload}))
+        name, payload = self._names.get(event.type, event.type), event.payload
+        if (response := payload.get("response")) is not None and len(payload) == 1:
+            if response is not self._response:
+                self._response, self._shown = response, _encode(payload)
+            rest = self._shown
+        else:
+            rest = _encode(payload)
+        return Entry(name, b"%b%d,%b" % (_HEADS.get(name) or _head(name), number, rest[1:]))
 
     def _enter(self, channel: Channel) -> None:
         name = channel.kind.stem + ".delta"
         self._channel = channel
         self._type = self._names.get(name, name)
-        self._head = _encode({"type": self._type})[:-1] + b',"sequence_number":'
+        self._head = _head(self._type)
         place = channel.place()
         if channel.kind.logprobs:
             place["logprobs"] = []
@@ -70,3 +83,8 @@ class EventEncoder:
     def _with_logprobs(self, event: Delta, number: int) -> Entry:
         payload = {**event.channel.place(), "logprobs": event.logprobs, "delta": event.text}
         return Entry(self._type, _encode({"type": self._type, "sequence_number": number, **payload}))
+
+
+def _head(name: str) -> bytes:
+    head = _HEADS[name] = _encode({"type": name})[:-1] + b',"sequence_number":'
+    return head

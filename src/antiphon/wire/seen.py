@@ -64,15 +64,21 @@ def approval_requests(*lists: Sequence[ItemDict]) -> dict[Any, ItemDict]:
 
 def refusals(items: Sequence[ItemDict], earlier: Sequence[ItemDict] = ()) -> list[ItemDict]:
     """The items, and after each approval that was refused the call that it was about, answered so."""
+    if not any(map(_refuses, items)):
+        return list(items)
     asked = approval_requests(earlier, items)
     told: list[ItemDict] = []
     for item in items:
         told.append(item)
-        if item.get("type") == "mcp_approval_response" and not item.get("approve"):
+        if _refuses(item):
             request = asked.get(item.get("approval_request_id"))
             if request is not None:
                 told += _refused(request, item.get("reason"))
     return told
+
+
+def _refuses(item: ItemDict) -> bool:
+    return item.get("type") == "mcp_approval_response" and not item.get("approve")
 
 
 class _Unfolding:

@@ -17,7 +17,6 @@ from antiphon.errors import NotFound
 from antiphon.responses.prompt.calls import (
     PENDING,
     AnyCall,
-    Call,
     Output,
     call_id,
     is_dropped,
@@ -73,7 +72,10 @@ class _Scribe:
 
     def take(self, n: int, item: InputItem) -> None:
         """Write this item, or keep it for the message it belongs to."""
-        if isinstance(item, Call | inputs.McpCall):
+        if isinstance(item, inputs.Message):
+            self.close_calls()
+            self._say(n, item)
+        elif isinstance(item, AnyCall):
             self._call(n, item)
         elif isinstance(item, inputs.Reasoning):
             self._think(n, item)
@@ -81,9 +83,6 @@ class _Scribe:
             self.close_calls()  # its text is written with its call
             if isinstance(item, inputs.FunctionCallOutput) and item.call_id is None:
                 self._late_result(n, item)
-        elif isinstance(item, inputs.Message):
-            self.close_calls()
-            self._say(n, item)
         elif isinstance(item, inputs.Compaction):
             self.close_calls()
             self._summary(item)
@@ -109,7 +108,7 @@ class _Scribe:
         self._ids.clear()
         self._open_text = None
 
-    def _call(self, n: int, item: Call | inputs.McpCall) -> None:
+    def _call(self, n: int, item: AnyCall) -> None:
         if n not in self._answers and is_dropped(item):
             return
         alone = isinstance(item, inputs.McpCall)  # its result is part of it, so the next call came after

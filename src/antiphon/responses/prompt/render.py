@@ -19,6 +19,8 @@ from antiphon.wire.requests import CreateResponse
 
 ItemDict = dict[str, Any]
 
+_FORWARDED = frozenset(name for name, _ in FORWARDED)
+
 
 def _opens_nothing(_sealed: str) -> str | None:
     return None
@@ -71,9 +73,10 @@ def _parameters(
     request: CreateResponse, said: Sequence[InputItem], config: UpstreamConfig, limit: int | None
 ) -> dict[str, Any]:
     chat: dict[str, Any] = {}
-    for name, chat_name in FORWARDED:
-        if (value := getattr(request, name)) is not None:
-            chat[chat_name] = value
+    if not _FORWARDED.isdisjoint(request.raw):
+        for name, chat_name in FORWARDED:
+            if (value := getattr(request, name)) is not None:
+                chat[chat_name] = value
     if request.wants_logprobs:
         chat["logprobs"] = True
     elif chat.get("top_logprobs") == 0:

@@ -71,8 +71,10 @@ class Toolbox:
         ``served`` are those that we run, ``entries`` the places in ``tools`` that could bring some. Raises
         InvalidRequest: a malformed tool, or a ``tool_choice`` that cannot be met.
         """
-        read = _read(tools, items)
         choice = read_tool_choice(tool_choice)
+        read = _read(tools, items)
+        if not read and choice == "auto":
+            return _EMPTY
         offers = offers_of(read, served)
         left = hosted(read, entries)
         if isinstance(choice, AllowedTools):
@@ -121,6 +123,8 @@ class Toolbox:
 
     def with_found(self, names: Collection[str]) -> Toolbox:
         """The same, with these chat names offered too."""
+        if self._hidden.isdisjoint(names):
+            return self
         hidden = self._hidden.difference(names)
         return Toolbox(self._offers, self.unserved, self._choice, self.parallel, hidden)
 
@@ -148,6 +152,10 @@ class Toolbox:
         if self._choice is not None and (first_round or self._choice in ("none", "auto")):
             fields["tool_choice"] = self._choice
         return fields
+
+
+#: What most requests have, and nothing changes: no tools. Whether calls may be parallel then means nothing.
+_EMPTY = Toolbox(())
 
 
 def _read(tools: Sequence[dict[str, Any]] | None, items: Iterable[InputItem]) -> list[Tool]:

@@ -1,6 +1,6 @@
 """The Turn: one upstream chat stream becomes Responses events.
 
-A pure translator: ``feed(chunks) -> events``, ``flush() -> events``. No clock, no I/O, and no ids but those it is given.
+A pure translator: ``feed(chunks) -> events``, ``flush() -> events``. No clock, no I/O, and no ids but those given.
 
 The law: items never overlap. Writers stand in a queue in the order in which the model began them; each collects its own
 events, and only those of the first are let out. The first leaves when nothing more can come for it: prose as soon as
