@@ -131,7 +131,7 @@ class Servers:
         config = Config(upstreams={"local": back_end}, discover=False)
         data_dir = self._folder / f"data{len(list(self._folder.iterdir()))}"
         data_dir.mkdir()
-        changes: dict[str, Settings] = {"storage": {"data_dir": str(data_dir)}, **tables}
+        changes = {**tables, "storage": {"data_dir": str(data_dir), **tables.get("storage", {})}}
         for table, change in changes.items():
             inner = msgspec.structs.replace(getattr(config, table), **change)
             config = msgspec.structs.replace(config, **{table: inner})

@@ -45,7 +45,7 @@ from antiphon.tools.base import Kit
 from antiphon.upstream.chat import Upstream
 from antiphon.upstream.demo import DemoTransport, demo_upstream
 from antiphon.upstream.discovery import Address, discover, is_own
-from antiphon.upstream.door import Door, Transport
+from antiphon.upstream.door import Door, Headers, Transport
 from antiphon.upstream.fetch import Fetcher
 from antiphon.upstream.network import Network
 from antiphon.upstream.routing import Router
@@ -157,7 +157,15 @@ class App:
             tools = tooling(config, [*kits, *others, *self._kits], outside)
             attachments = Attachments(filing.showing)
             self._service = Service(
-                config.responses, router, store, conversations, sealer, fetcher.fetch, attachments, tools
+                config.responses,
+                router,
+                store,
+                conversations,
+                sealer,
+                fetcher.fetch,
+                attachments,
+                tools,
+                _kept if config.storage.keep_exchanges else None,
             )
             stack.push_async_callback(self._service.close)
             expiry = asyncio.create_task(_expire(store, config.storage.journal_retention_seconds))
@@ -275,6 +283,15 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._handler(Exchange(scope, receive, send, max_body_bytes=self._max_body_bytes))
+
+
+def _kept(status: int, headers: Headers, reads: Sequence[bytes]) -> bytes:
+    """An answer of a model in the tape's coding. Of its headers only what says how to read it."""
+    from antiphon.tape.document.kept import dump_response  # a server that keeps none never loads it
+    from antiphon.tape.model import HttpResponse
+
+    described = tuple((name, value) for name, value in headers if name.lower() == "content-type")
+    return dump_response(HttpResponse(status, described, tuple(reads)))
 
 
 async def _health(exchange: Exchange) -> None:

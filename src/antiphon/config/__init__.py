@@ -62,6 +62,9 @@ class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `env:NAME` is read from that environment variable."""
     journal_retention_seconds: Count = 7 * 24 * 3600
     """How long `?stream=true` can repeat a finished response's events. The response itself stays."""
+    keep_exchanges: bool = False
+    """Keep with each stored response how the models answered, to the byte and read by read. Its text is then stored
+    twice, but never a header of the upstream's that could hold a secret."""
 
 
 class ResponsesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from antiphon.errors import UpstreamError
@@ -10,6 +11,7 @@ from antiphon.responses.journal import ResponseTooLarge
 from antiphon.responses.record import Record
 from antiphon.responses.schema import SchemaCheck, answer, with_complaint
 from antiphon.responses.turn import Turn, TurnOptions
+from antiphon.upstream.door import Headers
 from antiphon.upstream.routing import Route
 from antiphon.upstream.stream import ChatStream
 from antiphon.wire.chat import ChatChunk, ChatRequest
@@ -21,6 +23,8 @@ _SHORTENINGS = 3
 
 ClientHeaders = Sequence[tuple[str, str]]
 Emit = Callable[[Sequence[AnyEvent]], None]
+#: An answer of a model, by its status, its headers and what each read brought, as it is stored.
+Keep = Callable[[int, Headers, Sequence[bytes]], bytes]
 #: A piece of text goes out alone; false where it must go as a batch.
 Add = Callable[[Delta], bool]
 
@@ -29,7 +33,7 @@ class Asking:
     """The model's side of a run: ``usage`` and ``service_tier`` count all its answers so far.
 
     ``waits``: whether the run waits for a reader that cannot take more. ``retries`` of an answer that ``check`` finds
-    wrong; ``max_bytes`` is what may be held back of it.
+    wrong; ``max_bytes`` is what may be held back of it. ``keep`` makes of an answer what is stored of it with its step.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Asking:
         retries: int,
         max_bytes: int,
         waits: bool,
+        keep: Keep | None,
     ) -> None:
         self.usage = Usage()
         self.service_tier: str | None = None
@@ -52,6 +57,7 @@ class Asking:
         self._retries = retries
         self._max_bytes = max_bytes
         self._waits = waits
+        self._keep = keep
         self._turn: Turn | None = None
 
     async def open(self, prompt: Prompt) -> tuple[ChatRequest, ChatStream]:
@@ -59,7 +65,7 @@ class Asking:
         upstream = self._route.upstream
         for attempt in range(_SHORTENINGS + 1):
             try:
-                return prompt.request, await upstream.stream(prompt.request, headers=self._headers)
+                return prompt.request, await self._ask(prompt.request)
             except UpstreamError as refusal:
                 if refusal.code != "context_length_exceeded" or attempt == _SHORTENINGS:
                     raise
@@ -76,8 +82,12 @@ class Asking:
         if self._check is None:
             turn = await self._translate(stream, options, record.emit, record.journal.add)
         else:
-            turn = await self._checked(self._check, request, stream, options)
-        record.asked(request, first_item=first_item, first_event=first_event)
+            turn, stream = await self._checked(self._check, request, stream, options)
+        exchange = None
+        if self._keep is not None and stream.kept is not None:
+            # Coding a long answer takes its time, in which others want to be served.
+            exchange = await asyncio.to_thread(self._keep, stream.status, stream.headers, stream.kept)
+        record.asked(request, first_item=first_item, first_event=first_event, exchange=exchange)
         return turn
 
     def close(self) -> list[AnyEvent]:
@@ -89,10 +99,14 @@ class Asking:
         self._count(turn)
         return closing
 
+    async def _ask(self, request: ChatRequest) -> ChatStream:
+        return await self._route.upstream.stream(request, headers=self._headers, keep=self._keep is not None)
+
     async def _checked(
         self, check: SchemaCheck, request: ChatRequest, stream: ChatStream, options: TurnOptions
-    ) -> Turn:
-        """The answer is held back until it fits; one that does not goes back with what is wrong with it."""
+    ) -> tuple[Turn, ChatStream]:
+        """The answer is held back until it fits; one that does not goes back with what is wrong with it. The one that
+        is told, and its stream."""
         for attempt in range(self._retries + 1):
             held: list[AnyEvent] = []
             turn = await self._translate(stream, options, self._holding(held), _adds_nothing)
@@ -100,7 +114,7 @@ class Asking:
             problem = None if text is None else check.problem(text)
             if text is None or problem is None:
                 self._record.emit(held)
-                return turn
+                return turn, stream
             if attempt == self._retries:
                 self._record.emit(held)
                 raise UpstreamError(
@@ -109,7 +123,7 @@ class Asking:
                     code="invalid_structured_output",
                 )
             request = with_complaint(request, text, problem)
-            stream = await self._route.upstream.stream(request, headers=self._headers)
+            stream = await self._ask(request)
         raise AssertionError("the last attempt returns or raises")
 
     def _holding(self, held: list[AnyEvent]) -> Emit:

@@ -69,10 +69,10 @@ class Record:
             if type(event) is not Delta:
                 self._fold.apply(event)
 
-    def asked(self, request: ChatRequest, *, first_item: int, first_event: int) -> None:
-        """One answer of the model is told."""
+    def asked(self, request: ChatRequest, *, first_item: int, first_event: int, exchange: bytes | None = None) -> None:
+        """One answer of the model is told; ``exchange`` is how it came, where that is kept."""
         parameters = {key: value for key, value in request.items() if key != "messages"}
-        self._step("model", first_item, first_event, _encode(parameters))
+        self._step("model", first_item, first_event, _encode(parameters), exchange)
 
     def made(self, calls: Sequence[Made], *, first_item: int, first_event: int) -> None:
         """Calls of ours are told, with what the model is shown of them."""
@@ -92,7 +92,9 @@ class Record:
             for n, item in enumerate(response.output)
         ]
 
-    def _step(self, kind: Any, first_item: int, first_event: int, parameters: bytes) -> None:
+    def _step(
+        self, kind: Any, first_item: int, first_event: int, parameters: bytes, exchange: bytes | None = None
+    ) -> None:
         self.journal.steps.append(
             Step(
                 n=len(self.journal.steps),
@@ -102,5 +104,6 @@ class Record:
                 item_from=self._first_item + first_item,
                 item_to=self._first_item + len(self.response.output),
                 request_parameters=parameters,
+                exchange=exchange,
             )
         )

@@ -20,7 +20,7 @@ from antiphon.config import ResponsesConfig
 from antiphon.conversations.turns import Hold
 from antiphon.errors import APIError, InternalError, Unavailable
 from antiphon.responses import lifecycle, toolbox
-from antiphon.responses.asking import Asking, ClientHeaders
+from antiphon.responses.asking import Asking, ClientHeaders, Keep
 from antiphon.responses.composing import Composer, Prompt, Round
 from antiphon.responses.journal import Journal
 from antiphon.responses.record import ItemDict, Record
@@ -76,7 +76,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Run:
     """One response being made. ``start`` it, wait for ``opened``, read its ``journal``, ``stop`` it at will."""
 
-    def __init__(self, plan: Plan, store: Store, config: ResponsesConfig) -> None:
+    def __init__(self, plan: Plan, store: Store, config: ResponsesConfig, keep: Keep | None = None) -> None:
+        """``keep``: the answers of the model are stored as they came too."""
         self.plan = plan
         self.journal = Journal(dialect=plan.dialect, max_bytes=config.max_response_bytes)
         self._config = config
@@ -90,6 +91,7 @@ class Run:
             retries=config.schema_retries,
             max_bytes=config.max_response_bytes,
             waits=self._store is None,
+            keep=keep if self._store is not None else None,
         )
         self._begun = False
         self._concluding = False

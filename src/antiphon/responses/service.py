@@ -15,7 +15,7 @@ import msgspec
 from antiphon.config import ResponsesConfig
 from antiphon.conversations.service import Conversations
 from antiphon.errors import InvalidRequest, NotFound, Unavailable
-from antiphon.responses.asking import ClientHeaders
+from antiphon.responses.asking import ClientHeaders, Keep
 from antiphon.responses.attachments import Attachments
 from antiphon.responses.journal import Journal
 from antiphon.responses.planning import Fetch, Planner, Tooling
@@ -51,8 +51,11 @@ class Service:
         fetch: Fetch,
         attachments: Attachments,
         tooling: Tooling,
+        keep: Keep | None = None,
     ) -> None:
+        """``keep`` makes of an answer of a model what is stored of it; without it nothing is."""
         self._config = config
+        self._keep = keep
         self._store = store
         self._conversations = conversations
         self._planner = Planner(config, router, store, conversations, sealer, fetch, attachments, tooling)
@@ -75,7 +78,7 @@ class Service:
     def _begin(self, plan: Plan, *, stream: bool | None) -> Run:
         if self._closing:
             raise Unavailable("The server is shutting down.", headers={"retry-after": "1"})
-        run = Run(plan, self._store, self._config)
+        run = Run(plan, self._store, self._config, self._keep)
         task = run.start(status_wait=self._config.status_wait_seconds if stream else None)
         self._running[task] = run
         if plan.response.store:

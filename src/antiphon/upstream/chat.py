@@ -60,19 +60,21 @@ class Upstream:
         self._counter = TokenCounter(self._post)
         self._learned: dict[str, int] = {}
 
-    async def stream(self, request: ChatRequest, *, headers: Sequence[tuple[str, str]] = ()) -> ChatStream:
+    async def stream(
+        self, request: ChatRequest, *, headers: Sequence[tuple[str, str]] = (), keep: bool = False
+    ) -> ChatStream:
         """Starts a chat stream; returns when the status line says 2xx.
 
-        ``headers`` are the client's, all of them: only what the configuration names goes on. Raises ``UpstreamError``
-        with the back end's status, code, type, param, message and retry headers (502 or 504 when it gave none), and
-        ``ContextLengthExceeded`` when the prompt does not fit.
+        ``headers`` are the client's, all of them: only what the configuration names goes on. ``keep``: what is read is
+        kept (``ChatStream.kept``). Raises ``UpstreamError`` with the back end's status, code, type, param, message and
+        retry headers (502 or 504 when it gave none), and ``ContextLengthExceeded`` when the prompt does not fit.
         """
         sent = self._with_client(self._json, headers) if headers else self._json
         secrets = self._secrets if sent is self._json else (*self._secrets, *_credentials(sent, self._json))
         reply = await self._send("POST", self.url + "/chat/completions", sent, _encode(request))
         if not 200 <= reply.status < 300:
             raise await self._refused(reply, request.get("model"), secrets)
-        return ChatStream(reply, self.name, secrets)
+        return ChatStream(reply, self.name, secrets, keep=keep)
 
     async def forward(
         self, method: str, path: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()

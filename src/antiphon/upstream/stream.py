@@ -19,7 +19,7 @@ from antiphon.upstream.errors import in_stream, scrub
 from antiphon.upstream.sse import EventTooLong, SSEDecoder
 from antiphon.wire.chat import ChatChunk, only_text
 
-#: Longest whole completion that may come instead of a stream.
+#: Longest whole completion that may come instead of a stream, and longest answer that is kept.
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 _decode = msgspec.json.Decoder(ChatChunk).decode
@@ -33,6 +33,8 @@ class ChatStream:
     Ends when the answer is complete: at ``[DONE]``, or at the end of the body once a finish reason was seen. Anything
     else raises ``UpstreamError`` (``upstream_stream_cut``, ``upstream_timeout``, ``upstream_bad_data``, or the back
     end's own) after all chunks that came before it were delivered. ``aclose`` must be called, at whatever point.
+
+    ``kept`` are the reads so far, where the caller wants them kept and they are within ``MAX_BODY_BYTES``.
     """
 
     __slots__ = (
@@ -40,6 +42,7 @@ class ChatStream:
         "_complete",
         "_done",
         "_failure",
+        "_kept_size",
         "_name",
         "_pump",
         "_reads",
@@ -47,9 +50,12 @@ class ChatStream:
         "_secrets",
         "_size",
         "_sse",
+        "kept",
     )
 
-    def __init__(self, reply: Reply, name: str, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, reply: Reply, name: str, secrets: Sequence[str] = (), *, keep: bool = False) -> None:
+        self.kept: list[bytes] | None = [] if keep else None
+        self._kept_size = 0
         self._reply = reply
         self._reads = reply.reads
         self._name = name
@@ -66,6 +72,11 @@ class ChatStream:
     def complete(self) -> bool:
         """Whether the end of the answer was seen, and nothing was wrong with it."""
         return self._done and self._complete and self._failure is None
+
+    @property
+    def status(self) -> int:
+        """The status of the reply, which is a 2xx."""
+        return self._reply.status
 
     @property
     def headers(self) -> Headers:
@@ -128,10 +139,22 @@ class ChatStream:
         await self._reply.aclose(complete=complete)
 
     def _read(self, data: bytes) -> list[ChatChunk]:
+        if self.kept is not None:
+            self._keep(self.kept, data)
         if self._sse is None:
             return self._first(data)
+        return self._events(self._sse, data)
+
+    def _keep(self, kept: list[bytes], data: bytes) -> None:
+        """One more read, unless the answer has grown too long to be kept: then nothing of it is."""
+        self._kept_size += len(data)
+        kept.append(data)
+        if self._kept_size > MAX_BODY_BYTES:
+            self.kept = None
+
+    def _events(self, sse: SSEDecoder, data: bytes) -> list[ChatChunk]:
         try:
-            payloads = self._sse.feed(data)
+            payloads = sse.feed(data)
         except EventTooLong as over:
             chunks = self._take(over.before)
             return chunks + self._fail(f"sent an event longer than {over.limit} bytes")
@@ -145,7 +168,7 @@ class ChatStream:
                 return []
             if start not in b"{[":
                 self._sse = SSEDecoder()
-                return self._read(data)
+                return self._events(self._sse, data)
         self._body.append(data)
         self._size += len(data)
         if self._size > MAX_BODY_BYTES:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.tape import document
+from antiphon.tape.document.kept import dump_response, load_response
 from antiphon.tape.model import (
     BOUNDARIES,
     BinaryBody,
@@ -106,6 +107,20 @@ def test_what_is_written_is_what_is_read(exchange: Exchange) -> None:
     head = document.head(data)
     assert (head.request, head.scope, head.variant) == (exchange.request, exchange.scope, exchange.variant)
     assert (head.boundary, head.provider) == (exchange.boundary, exchange.provider)
+
+
+@given(http_responses())
+def test_a_response_kept_alone_is_whole(response: HttpResponse) -> None:
+    """Without a file beside it, every byte and every read comes back; only the times do not."""
+    back = load_response(dump_response(response))
+    assert back == msgspec.structs.replace(response, gaps=None, summary=None)
+
+
+def test_what_is_no_response_is_told() -> None:
+    """Other bytes, and the answer of a tool, are refused in a sentence."""
+    for data in (b"", b"{", b"[]", b'{"status": "x"}', b"{}", b'{"result": 1}'):
+        with pytest.raises(document.Unreadable, match=r"\.$"):
+            load_response(data)
 
 
 @given(EXCHANGES)
