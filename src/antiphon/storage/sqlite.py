@@ -60,6 +60,12 @@ _PREPARED = len(TABLES) * _ROWS_AT_ONCE + 256
 
 _VALUES = re.compile(r"VALUES (\([?, ]+\))")
 
+# For a value of these types the driver first looks for an adapter, which takes longer than handing the value on, and
+# longest where there is none: so they get one, which changes nothing.
+sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bool, int)
+sqlite3.register_adapter(type(None), {None: None}.get)
+
 #: A job of the writer thread: it works inside a transaction that is already open.
 Job = Packed | Callable[[sqlite3.Connection], Sequence[Row]]
 Outcome = Sequence[Row] | BaseException
