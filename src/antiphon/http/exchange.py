@@ -7,7 +7,7 @@ cost more than most of our answers.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,9 +15,9 @@ import msgspec
 
 from antiphon.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from antiphon.http.peer import Peer, Receive, Scope, Send
+from antiphon.http.protocol import RawHeaders
+from antiphon.http.sending import Sending
 from antiphon.storage.model import DEFAULT_OWNER, Owner
-
-RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _encode = msgspec.json.Encoder().encode
 _JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
@@ -143,6 +143,8 @@ class Exchange:
 
     async def reply(self, status: int, body: bytes, headers: RawHeaders = (_JSON,)) -> None:
         """A whole reply."""
+        if isinstance(self.send, Sending) and self.send.whole(status, headers, body):
+            return
         length = (b"content-length", str(len(body)).encode())
         await self.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
         await self.send({"type": "http.response.body", "body": body})

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
@@ -18,6 +17,7 @@ from antiphon.errors import APIError, InternalError, MethodNotAllowed, NotFound
 from antiphon.http.exchange import ClientGone, send_error
 from antiphon.http.logs import access, request_id
 from antiphon.http.peer import Receive, Scope, Send
+from antiphon.http.sending import Sending
 
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -37,26 +37,18 @@ class Frame:
         own_id = ambient.new_id("request")
         request_id.set(own_id)
         began = time.perf_counter()
-        status = 0
-
-        async def send_framed(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", own_id.encode())]
-            await send(message)
-
+        sending = Sending(scope, send, own_id)
         scope["app"] = self  # the router then raises what it would otherwise answer in plain text
         try:
-            await self._app(scope, receive, send_framed)
+            await self._app(scope, receive, sending)
         except ClientGone:
             pass
         except Exception as failure:
-            if status:
+            if sending.status:
                 raise  # the reply has begun: the server breaks the connection, which is the truth
-            await send_error(send_framed, _as_api_error(failure, scope))
+            await send_error(sending, _as_api_error(failure, scope))
         finally:
-            access.request(scope["method"], scope["path"], status, time.perf_counter() - began)
+            access.request(scope["method"], scope["path"], sending.status, time.perf_counter() - began)
 
 
 def _as_api_error(failure: Exception, scope: Scope) -> APIError:

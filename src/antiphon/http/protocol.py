@@ -9,13 +9,23 @@ falls back to ``await send``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 EXTENSION = "antiphon.connection"
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+_CLOSE = b"connection: close\r\n"
+_CHUNKED = b"transfer-encoding: chunked\r\n"
 
 
 class Writer(Protocol):
@@ -28,13 +38,28 @@ class Writer(Protocol):
         """The buffer has drained."""
 
 
-class Connection:
-    """One request's view of its connection."""
+def header_lines(headers: RawHeaders) -> bytes:
+    """Headers as they are sent; names in lowercase. Raises ``ValueError`` for a value that would break out of its
+    line."""
+    if HEADER_VALUE_RE.search(b"".join([value for _, value in headers])):
+        raise ValueError("a header holds a control character")
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
-    __slots__ = ("_cycle", "on_lost", "transport", "writer")
+
+class Connection:
+    """One request's view of its connection.
+
+    A reply may go to the transport itself, where nobody but uvicorn would see it on its way: in one write with its
+    head, and without the price of uvicorn's ``send``, which is that of many tokens.
+    """
+
+    __slots__ = ("_cycle", "_direct", "corked", "on_lost", "transport", "writer")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle: RequestResponseCycle | None = cycle
+        self._direct = False  # the reply was begun here
+        self.corked: list[bytes] | None = None
+        """What is to leave with the next write, once something was begun."""
         self.transport: asyncio.Transport = cycle.transport
         self.on_lost: Callable[[], None] | None = None
         self.writer: Writer | None = None
@@ -54,23 +79,48 @@ class Connection:
         """Whether the body that was begun goes out in HTTP/1.1 chunks."""
         return self._cycle is not None and bool(self._cycle.chunked_encoding)
 
-    def cork(self) -> None:
-        """Collect what is written of this reply until ``uncork``: head and first events then are one write."""
-        if self._cycle is not None:
-            self._cycle.transport = cast("asyncio.Transport", _Cork(self.transport))
+    def takes(self, send: object) -> bool:
+        """Whether a reply may be written here instead of to ``send``: that is uvicorn's own, which has nothing to wait
+        for and nothing to add."""
+        cycle = self._cycle
+        owner: object = getattr(send, "__self__", None)
+        if cycle is None or owner is not cycle or cycle.scope["method"] == "HEAD":
+            return False
+        waits = cycle.response_started or cycle.disconnected or cycle.flow.write_paused
+        return not (waits or cycle.default_headers or cycle.access_log)
+
+    def reply(self, status: int, headers: bytes, body: bytes) -> None:
+        """A whole reply, where it is taken; ``headers`` are lines, the length among them."""
+        cycle = self._begun()
+        closing = b"" if cycle.keep_alive else _CLOSE
+        self.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], headers, closing, body))
+        _complete(cycle)
+
+    def begin(self, status: int, headers: bytes) -> None:
+        """The head of a reply in chunks, where it is taken; it leaves with the first chunk. ``headers`` are lines."""
+        cycle = self._begun()
+        cycle.chunked_encoding = self._direct = True
+        closing = b"" if cycle.keep_alive else _CLOSE
+        self.corked = [b"%b%b%b%b\r\n" % (STATUS_LINE[status], headers, closing, _CHUNKED)]
 
     def uncork(self) -> None:
-        """Write what was collected."""
-        parts = self.corked
-        if parts is not None and self._cycle is not None:
-            self._cycle.transport = self.transport
+        """Write what waits for the next write."""
+        parts, self.corked = self.corked, None
+        if parts:
             self.transport.write(b"".join(parts))
 
-    @property
-    def corked(self) -> list[bytes] | None:
-        """What is collected; None when it is not."""
-        transport: Any = self._cycle.transport if self._cycle is not None else None
-        return transport.parts if isinstance(transport, _Cork) else None
+    def finish(self, body: bytes) -> bool:
+        """The last chunk and the end, in one write with what waits for it. False, and only the rest of that was
+        written, when the reply was not begun here, or its reader has still to read."""
+        cycle = self._cycle
+        if cycle is None or not self._direct or cycle.disconnected or self.transport.get_write_buffer_size():
+            self.uncork()
+            return False
+        end = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        parts, self.corked = self.corked, None
+        self.transport.write(b"".join([*parts, end]) if parts else end)
+        _complete(cycle)
+        return True
 
     def release(self) -> None:
         """The reply is over. Otherwise the request would lie in a circle, and the collector had to come for it."""
@@ -81,19 +131,21 @@ class Connection:
         if self._cycle is not None:
             self._cycle.flow.resume_reading()
 
+    def _begun(self) -> RequestResponseCycle:
+        cycle = self._cycle
+        assert cycle is not None, "it was not asked whether it takes the reply"
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        return cycle
 
-class _Cork:
-    """A transport that keeps what is written, and is the real one in all else."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.parts: list[bytes] = []
-        self._transport = transport
-
-    def write(self, data: bytes) -> None:
-        self.parts.append(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+def _complete(cycle: RequestResponseCycle) -> None:
+    """What uvicorn does once it has written the end of a reply."""
+    cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
 
 
 class AntiphonHttpProtocol(HttpToolsProtocol):

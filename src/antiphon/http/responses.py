@@ -10,8 +10,9 @@ import msgspec
 
 from antiphon.config import Config
 from antiphon.errors import InvalidRequest
-from antiphon.http.exchange import Exchange, RawHeaders
+from antiphon.http.exchange import Exchange
 from antiphon.http.pages import page_json, page_query
+from antiphon.http.protocol import RawHeaders
 from antiphon.http.sse import StreamLimits, send_entries, send_stream
 from antiphon.responses.journal import Journal
 from antiphon.responses.run import Run

@@ -15,11 +15,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequen
 import msgspec
 
 from antiphon.http.peer import Peer, Send
-from antiphon.http.protocol import Connection
+from antiphon.http.protocol import Connection, RawHeaders, header_lines
+from antiphon.http.sending import Sending
 from antiphon.responses.journal import Journal
 from antiphon.wire.encode import Entry
-
-RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _DONE = b"data: [DONE]\n\n"
 _PING = b": keep-alive\n\n"
@@ -28,6 +27,7 @@ _HEADERS: RawHeaders = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+_LINES_OF_HEADERS = header_lines(_HEADERS)
 
 #: Bytes of a log that leave in one write, where there is more of it at hand.
 _PIECE = 64 * 1024
@@ -72,17 +72,17 @@ async def send_stream(
     dropped, and may come again for the rest.
     """
     connection = peer.connection
-    if connection is not None:
-        connection.cork()
-    await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
+    if not (isinstance(send, Sending) and send.begin(_LINES_OF_HEADERS + header_lines(headers))):
+        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
     try:
         if connection is not None and connection.chunked:
             if not sole_reader:  # it is here from the first event on, and the run must not go on while it catches up
                 after = await _catch_up(peer, send, journal, after, limits)
+            if journal.ended and connection.corked is not None:  # all of it is here: one write for the whole reply
+                await _finish(peer, send, limits, frame(journal.entries[max(after + 1, 0) :]) + _DONE)
+                return
             last = await _Direct(peer, connection, journal, limits, sole_reader=sole_reader).run(after)
         else:
-            if connection is not None:
-                connection.uncork()
             last = await _Portable(send, journal, limits, sole_reader=sole_reader).run(peer, after)
         if last is not None:
             await _finish(peer, send, limits, last + _DONE)
@@ -120,10 +120,8 @@ async def _put(send: Send, body: bytes, limits: StreamLimits, *, more: bool = Tr
 
 async def _finish(peer: Peer, send: Send, limits: StreamLimits, body: bytes) -> None:
     """The end of the body, ``[DONE]`` included."""
-    if peer.connection is not None and not peer.connection.transport.get_write_buffer_size():
-        await send({"type": "http.response.body", "body": body, "more_body": False})  # nothing to wait for
-        return
-    await _put(send, body, limits, more=False)
+    if peer.connection is None or not peer.connection.finish(body):
+        await _put(send, body, limits, more=False)
 
 
 async def _catch_up(peer: Peer, send: Send, journal: Journal, after: int, limits: StreamLimits) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from antiphon.http.exchange import Exchange, RawHeaders
+from antiphon.http.exchange import Exchange
 from antiphon.http.pages import page_query
+from antiphon.http.protocol import RawHeaders
 from antiphon.knowledge.service import VectorStores as Service
 from antiphon.storage.vectors.model import Between
 from antiphon.wire.vector_store_requests import (

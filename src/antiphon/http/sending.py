@@ -1,0 +1,50 @@
+"""The ``send`` of one request: it adds what every reply has, and takes the short way where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from antiphon.http.peer import Scope, Send
+from antiphon.http.protocol import EXTENSION, Connection, RawHeaders, header_lines
+
+#: Replies that uvicorn sends without a body.
+_BODILESS = frozenset({204, 304})
+
+
+class Sending:
+    """ASGI's ``send``, with the id of the request among the headers. ``status`` is that of the reply; 0 before it."""
+
+    __slots__ = ("_connection", "_id", "_send", "status")
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
+        self._send = send
+        self._id = request_id.encode()
+        self.status = 0
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id)]
+        await self._send(message)
+
+    def whole(self, status: int, headers: RawHeaders, body: bytes) -> bool:
+        """A whole reply in one write. False when it must be sent instead, and nothing was done."""
+        connection = self._connection
+        if connection is None or status in _BODILESS or not connection.takes(self._send):
+            return False
+        lines = b"%bcontent-length: %d\r\nx-request-id: %b\r\n" % (header_lines(headers), len(body), self._id)
+        self.status = status
+        connection.reply(status, lines, body)
+        return True
+
+    def begin(self, headers: bytes) -> bool:
+        """Begin a 200 in chunks, to be written to the connection; ``headers`` are lines. False when it must be sent
+        instead, and nothing was done."""
+        connection = self._connection
+        if connection is None or not connection.takes(self._send):
+            return False
+        self.status = 200
+        connection.begin(200, b"%bx-request-id: %b\r\n" % (headers, self._id))
+        return True
