@@ -29,7 +29,7 @@ from antiphon.conversations.turns import Turns
 from antiphon.http.conversations import Conversations as ConversationRoutes
 from antiphon.http.exchange import Exchange
 from antiphon.http.files import Files as FileRoutes
-from antiphon.http.middleware import Frame
+from antiphon.http.middleware import Frame, exact
 from antiphon.http.models import Models
 from antiphon.http.openapi import openapi
 from antiphon.http.passthrough import Passthrough
@@ -83,7 +83,8 @@ class App:
         self._own = own
         self._kits = kits
         self._routes = Routes()
-        self._framed: ASGIApp = Frame(self._routes)
+        self._exact: dict[tuple[str, str], ASGIApp] = {}
+        self._framed: ASGIApp = Frame(self._routes, self._exact)
         self._taping: Taping | None = None
         if config.tape.dir is not None:
             from antiphon.app.taping import Taping  # a server without a tape never loads it
@@ -172,6 +173,7 @@ class App:
             stack.push_async_callback(_end, expiry)
             self._routes.routes[:] = _routes(config, self._service, conversations, router, filing)
             self._routes.routes += _file_routes(config, filing) + _vector_store_routes(config, knowledge)
+            self._exact.update(exact(self._routes.routes))
             if self._taping is not None:
                 self._routes.routes.append(self._taping.control())
             self._stack = stack.pop_all()
@@ -281,8 +283,8 @@ class _Endpoint:
         self._handler = handler
         self._max_body_bytes = max_body_bytes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._handler(Exchange(scope, receive, send, max_body_bytes=self._max_body_bytes))
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._handler(Exchange(scope, receive, send, max_body_bytes=self._max_body_bytes))
 
 
 def _kept(status: int, headers: Headers, reads: Sequence[bytes]) -> bytes:

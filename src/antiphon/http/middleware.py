@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from antiphon import ambient
 from antiphon.errors import APIError, InternalError, MethodNotAllowed, NotFound
@@ -25,10 +25,15 @@ _defects = logging.getLogger("antiphon.http")
 
 
 class Frame:
-    """The outermost application: everything that is the same for all routes."""
+    """The outermost application: everything that is the same for all routes.
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``exact`` are endpoints of the router by method and path, for paths without parameters: the router would try a
+    pattern for every route before it. What is not among them is the router's.
+    """
+
+    def __init__(self, app: ASGIApp, exact: Mapping[tuple[str, str], ASGIApp]) -> None:
         self._app = app
+        self._exact = exact
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,7 +45,7 @@ class Frame:
         sending = Sending(scope, send, own_id)
         scope["app"] = self  # the router then raises what it would otherwise answer in plain text
         try:
-            await self._app(scope, receive, sending)
+            await self._exact.get((scope["method"], scope["path"]), self._app)(scope, receive, sending)
         except ClientGone:
             pass
         except Exception as failure:
@@ -49,6 +54,16 @@ class Frame:
             await send_error(sending, _as_api_error(failure, scope))
         finally:
             access.request(scope["method"], scope["path"], sending.status, time.perf_counter() - began)
+
+
+def exact(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], ASGIApp]:
+    """The endpoints of these routes by method and path, as far as their paths have no parameters."""
+    found: dict[tuple[str, str], ASGIApp] = {}
+    for route in routes:
+        if isinstance(route, Route) and not route.param_convertors:
+            for method in route.methods or ():
+                found.setdefault((method, route.path), route.app)
+    return found
 
 
 def _as_api_error(failure: Exception, scope: Scope) -> APIError:
