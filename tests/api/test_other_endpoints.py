@@ -78,3 +78,14 @@ def test_openapi(server: Server) -> None:
     operations = {f"{method.upper()} {path}" for path, item in described["paths"].items() for method in item}
     for operation in ("POST /v1/responses", "GET /v1/models", "POST /v1/embeddings", "GET /health"):
         assert operation in operations
+
+
+def test_what_is_not_in_the_table_is_the_routers(server: Server) -> None:
+    """Another method is 405 with every method of the path, another path 404, and HEAD is GET without a body."""
+    refused = server.http.put("/v1/files")
+    assert refused.status_code == 405
+    assert refused.headers["allow"] == "GET, HEAD, POST"
+    assert server.http.get("/v1/file").status_code == 404
+    told = server.http.head("/health")
+    assert (told.status_code, told.content) == (200, b"")
+    assert told.headers["content-length"] == str(len(server.http.get("/health").content))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import warnings
+from typing import cast
 
 import pytest
 
 from antiphon.upstream.door import Door, ExchangeFailed, Request, header, read_all
-from antiphon.upstream.network import Network
+from antiphon.upstream.network import Network, NetworkReply
 from tests.upstream.loopback import Peer, body_of, post, serving
 
 pytestmark = pytest.mark.anyio
@@ -176,3 +178,54 @@ async def test_a_finished_reply_whose_end_is_outstanding_closes_with_the_door() 
             connection = reply._connection  # whose finaliser would complain
             connection.__del__()
     assert not heard
+
+
+async def test_a_reply_without_a_body(network: Network) -> None:
+    """204, and the answer to HEAD: the reads are over before they begin, pulled or pushed."""
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            await peer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with serving(handler) as url:
+        for method in ("POST", "HEAD", "DELETE"):
+            reply = await network.send(Request(method, url))
+            assert reply.status == 204
+            assert [data async for data in reply.reads] == []
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+async def test_a_reply_that_was_cut_leaves_nothing(network: Network, pushed: bool) -> None:
+    """It goes when its reader lets it go, not when the garbage collector comes."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.begin()
+        await peer.chunk(b"half")
+        await peer.gone()
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(handler) as url:
+            for _ in range(3):
+                reply = cast("NetworkReply", await network.send(post(url)))
+                if pushed:
+                    reply.push(Deaf())
+                else:
+                    assert await anext(reply.reads) == b"half"
+                await reply.aclose()
+                del reply
+        assert not [one for one in gc.get_objects() if type(one) is NetworkReply]
+    finally:
+        gc.enable()
+
+
+class Deaf:
+    """A sink that does nothing."""
+
+    def read(self, data: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+    def fail(self, failure: ExchangeFailed) -> None: ...

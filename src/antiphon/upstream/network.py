@@ -9,9 +9,9 @@ environment, once. One clock per exchange watches for silence instead of a timer
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 import urllib.request
-import weakref
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -21,7 +21,7 @@ from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
 from antiphon.upstream.door import ExchangeFailed, FailureKind, Headers, Reply, Request, Sink
-from antiphon.upstream.push import Push
+from antiphon.upstream.push import Push, PushingProtocol, taken
 
 #: How long the rest of a finished stream may take to arrive before its connection is given up. Seconds.
 FINISH_SECONDS = 1.0
@@ -54,6 +54,14 @@ class _Place:
         return f"Proxy-Authorization: {auth}\r\n" if auth else ""
 
 
+class _Connector(aiohttp.TCPConnector):
+    """A pool whose connections can hand over what they read from the first byte on."""
+
+    def __init__(self, max_connections: int) -> None:
+        super().__init__(limit=0, limit_per_host=max_connections, resolver=aiohttp.ThreadedResolver())
+        self._factory = functools.partial(PushingProtocol, loop=self._loop)  # type: ignore[assignment]
+
+
 class Network:
     """The transport for ``http`` and ``https``. Connectors are made on first use, inside the running loop."""
 
@@ -63,7 +71,6 @@ class Network:
         self._connectors: dict[int, aiohttp.TCPConnector] = {}
         self._places: dict[str, _Place] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
-        self._used: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
         self._lingering: set[NetworkReply] = set()
         self._closed = False
 
@@ -85,8 +92,8 @@ class Network:
                 if broken is None:
                     raise
                 raise broken from failure  # the peer was there, and may have the request
-            reused = connection.protocol in self._used
-            reply = NetworkReply(connection, request, self._used, self._lingering)
+            reused = isinstance(connection.protocol, PushingProtocol) and connection.protocol.used
+            reply = NetworkReply(connection, request, self._lingering)
             try:
                 await reply.start(place)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as failure:
@@ -115,9 +122,7 @@ class Network:
             raise ExchangeFailed("refused", "the server is closing.")
         connector = self._connectors.get(request.max_connections)
         if connector is None:
-            connector = self._connectors[request.max_connections] = aiohttp.TCPConnector(
-                limit=0, limit_per_host=request.max_connections, resolver=aiohttp.ThreadedResolver()
-            )
+            connector = self._connectors[request.max_connections] = _Connector(request.max_connections)
         try:
             return await connector.connect(place.key, [], self._timeout(request.connect_seconds))
         except TimeoutError as failure:
@@ -188,7 +193,6 @@ class NetworkReply:
         "_request",
         "_since",
         "_timer",
-        "_used",
         "status",
     )
 
@@ -196,12 +200,10 @@ class NetworkReply:
         self,
         connection: aiohttp.connector.Connection,
         request: Request,
-        used: weakref.WeakSet[ResponseHandler],
         lingering: set[NetworkReply],
     ) -> None:
         self._connection = connection
         self._request = request
-        self._used = used
         self._lingering = lingering
         self._loop = asyncio.get_running_loop()
         self._since: float | None = self._loop.time()  # since when we wait for the peer; None while we do not
@@ -256,7 +258,7 @@ class NetworkReply:
         self._since = self._loop.time()
         try:
             # The library forgets what it has read once the connection has failed; we hand it over first.
-            data = self._payload._read_nowait(-1) if self._payload._buffer else await self._payload.readany()
+            data = taken(self._payload) or await self._payload.readany()
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError) as failure:
             self._cut()
             raise _failed(failure, self._request) from failure
@@ -271,8 +273,9 @@ class NetworkReply:
         assert payload is not None
         self._since = self._loop.time()
         if protocol is None or payload.is_eof():
-            if payload._buffer:
-                sink.read(payload._read_nowait(-1))
+            data = taken(payload)
+            if data:
+                sink.read(data)
             sink.end()
             return
         self._push = Push(protocol, payload, sink, self._broke)
@@ -316,8 +319,8 @@ class NetworkReply:
         self._timer.cancel()
         self._lingering.discard(self)
         protocol = self._connection.protocol
-        if protocol is not None:
-            self._used.add(protocol)
+        if isinstance(protocol, PushingProtocol):
+            protocol.used = True
         self._connection.release()
 
     def _cut(self) -> None:
@@ -325,6 +328,8 @@ class NetworkReply:
         self._lingering.discard(self)
         if self._push is not None:
             self._push.detach()
+        if self._payload is not None and not self._payload.is_eof():
+            self._payload._eof_callbacks.clear()  # they hold us, and we hold it
         self._connection.close()
 
     def _watch(self) -> None:

@@ -2,7 +2,7 @@
 
 The library parses a network read inside ``data_received`` and feeds the body's pieces to its ``StreamReader``. Here the
 pieces go to a sink at the end of that same call, all of one read together. Both classes only change where the bytes go;
-an instance of the library's becomes one of ours by a change of class, because the library makes them itself.
+a reader of the library's becomes one of ours by a change of class, because its parser makes them itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,26 @@ from typing import Any
 
 from aiohttp import StreamReader
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from antiphon.upstream.door import ExchangeFailed, Sink
+
+
+def taken(payload: StreamReader) -> bytes:
+    """All that a body holds at this moment, taken from it; empty where there is nothing."""
+    if payload is EMPTY_PAYLOAD:  # that of a reply without a body; it lacks even the buffer
+        return b""
+    buffer = payload._buffer
+    if not buffer or payload._protocol._reading_paused:
+        return payload._read_nowait(-1) if buffer else b""
+    # As the library's own method, which does this for each piece, at several times the price.
+    data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+    buffer.clear()
+    payload._size = 0
+    payload._cursor += len(data)
+    if payload._http_chunk_splits is not None:
+        payload._http_chunk_splits.clear()
+    return data
 
 
 class Push:
@@ -38,13 +56,9 @@ class Push:
         self.read_at = self._time()
         self.ended = False
         failure = payload.exception()
-        if payload._buffer:  # also what came before a failure
-            self.pieces.append(payload._read_nowait(-1))
-        if type(protocol) is not PushingProtocol:
-            protocol.__class__ = PushingProtocol
-            if protocol.transport is not None:
-                # uvloop looks a protocol's methods up once, when it is set.
-                protocol.transport.set_protocol(protocol)
+        data = taken(payload)  # also what came before a failure
+        if data:
+            self.pieces.append(data)
         payload.__class__ = PushingReader
         protocol.push = self  # type: ignore[attr-defined]  # it is a PushingProtocol by now
         self.flush()
@@ -81,8 +95,9 @@ class Push:
 
 
 class PushingProtocol(ResponseHandler):
-    """A connection that hands over each read once it is parsed."""
+    """A connection that hands over each read once it is parsed. ``used``: it has served an exchange."""
 
+    used = False
     push: Push | None = None
     _parsing = False
 
