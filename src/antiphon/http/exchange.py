@@ -15,7 +15,7 @@ import msgspec
 
 from antiphon.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from antiphon.http.peer import Peer, Receive, Scope, Send
-from antiphon.http.protocol import RawHeaders
+from antiphon.http.protocol import EXTENSION, Connection, RawHeaders
 from antiphon.http.sending import Sending
 from antiphon.storage.model import DEFAULT_OWNER, Owner
 
@@ -112,15 +112,13 @@ class Exchange:
 
     async def body(self) -> bytes:
         """The whole body, which must be JSON by its media type. Raises 413 and 415."""
-        media = self.header(b"content-type")
-        if media is not None and not _is_json(media):
-            raise UnsupportedMediaType(f"The body must be application/json, not {media[:100]!r}.")
-        encoding = self.header(b"content-encoding")
-        if encoding not in (None, "", "identity"):
-            raise UnsupportedMediaType(f"Bodies in the encoding {encoding!r} are not read; send it plain.")
-        declared = self.header(b"content-length")
-        if declared is not None and declared.isdigit() and int(declared) > self._max_body:
-            raise self._too_large()
+        self._check_described()
+        connection: Connection | None = self.scope.get("extensions", {}).get(EXTENSION)
+        here = connection.body(self.receive) if connection is not None else None
+        if here is not None:
+            if len(here) > self._max_body:
+                raise self._too_large()
+            return here
         parts: list[bytes] = []
         size = 0
         while True:
@@ -153,6 +151,23 @@ class Exchange:
         """A JSON reply; ``bytes`` are JSON already."""
         body = value if isinstance(value, bytes) else _encode(value)
         await self.reply(status, body, (_JSON, *headers))
+
+    def _check_described(self) -> None:
+        """What the headers say of the body. Raises 413 and 415."""
+        media = encoding = declared = None
+        for name, value in reversed(self.scope["headers"]):  # the first of a name counts
+            if name == b"content-type":
+                media = value.decode("latin-1")
+            elif name == b"content-encoding":
+                encoding = value.decode("latin-1")
+            elif name == b"content-length":
+                declared = value
+        if media is not None and not _is_json(media):
+            raise UnsupportedMediaType(f"The body must be application/json, not {media[:100]!r}.")
+        if encoding not in (None, "", "identity"):
+            raise UnsupportedMediaType(f"Bodies in the encoding {encoding!r} are not read; send it plain.")
+        if declared is not None and declared.isdigit() and int(declared) > self._max_body:
+            raise self._too_large()
 
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"The request body is over the limit of {self._max_body} bytes (server.max_body_bytes).")

@@ -1,0 +1,202 @@
+"""uvicorn's protocol as we bend it: replies that go to the transport itself, and one timer for the pauses between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvicorn
+
+from antiphon.http.exchange import Exchange
+from antiphon.http.middleware import Frame
+from antiphon.http.peer import Receive, Scope, Send
+from antiphon.http.protocol import EXTENSION, header_lines, settings
+
+pytestmark = pytest.mark.anyio
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+IDLE = 0.3
+HOST = b"\r\nHost: x\r\n\r\n"
+
+
+@contextlib.asynccontextmanager
+async def served(app: App, **more: Any) -> AsyncIterator[int]:
+    """The port of a server of ours before this application."""
+    server = uvicorn.Server(settings(app, lifespan="off", port=0, timeout_keep_alive=IDLE, **more))
+    task = asyncio.create_task(server._serve())
+    while not server.started:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.001)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A plain connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """The body again, after as many seconds as the path says."""
+    exchange = Exchange(scope, receive, send, max_body_bytes=100)
+    body = await exchange.body()
+    await asyncio.sleep(float(scope["path"][1:] or 0))
+    await exchange.json(body)
+
+
+async def one(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """One reply: head and body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length"))
+    return head, await reader.readexactly(int(length.partition(b":")[2]))
+
+
+def _between(app: App) -> App:
+    """Somebody on the way of what is sent, who must see all of it."""
+
+    async def framed(scope: Scope, receive: Receive, send: Send) -> None:
+        async def seen(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-seen", b"yes")]
+            await send(message)
+
+        await app(scope, receive, seen)
+
+    return framed
+
+
+@pytest.mark.parametrize("short", [True, False])
+async def test_the_same_reply_either_way(short: bool) -> None:
+    """Where somebody stands between, uvicorn sends it; else it goes to the transport; it is the same reply."""
+    app: App = Frame(echo, {})
+    async with (
+        served(app if short else _between(app)) as port,
+        connected(port) as (reader, writer),
+    ):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        head, body = await one(reader)
+    names = {line.partition(b":")[0] for line in head.split(b"\r\n")[1:] if line}
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert names == {b"content-type", b"content-length", b"x-request-id"} | (set() if short else {b"x-seen"})
+    assert body == b"{}"
+
+
+async def test_headers_of_the_server_are_sent() -> None:
+    """What uvicorn was told to add is added."""
+    async with (
+        served(Frame(echo, {}), headers=[("x-of", "server")]) as port,
+        connected(port) as (reader, writer),
+    ):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        head, _ = await one(reader)
+    assert b"\r\nx-of: server\r\n" in head
+
+
+@pytest.mark.parametrize("parts", [[b"{}"], [b"{", b"}"]])
+async def test_the_body_comes_whole_or_in_parts(parts: list[bytes]) -> None:
+    """It is the same body, and a second request on the connection has its own."""
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+            for part in parts:
+                writer.write(part)
+                await asyncio.sleep(0.02)
+            assert (await one(reader))[1] == b"{}"
+
+
+async def test_a_body_over_the_limit() -> None:
+    """Refused by what is declared, and by what comes where nothing is."""
+    async with served(Frame(echo, {})) as port:
+        chunked = b"Transfer-Encoding: chunked\r\n\r\n65\r\n" + b"x" * 101 + b"\r\n0\r\n\r\n"
+        for described in (b"Content-Length: 101\r\n\r\n" + b"x" * 101, chunked):
+            async with connected(port) as (reader, writer):
+                writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n" + described)
+                assert (await one(reader))[0].startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("line", [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"])
+async def test_the_last_reply_of_a_connection(line: bytes) -> None:
+    """It says so, and the connection closes once it is sent."""
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        writer.write(line)
+        head, body = await one(reader)
+        assert b"\r\nconnection: close\r\n" in head
+        assert body == b""
+        assert await reader.read() == b""
+
+
+async def test_requests_in_a_row_are_answered_in_order() -> None:
+    """Those that came before the reply to the first wait for it."""
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        for n in range(3):
+            writer.write(b"POST /0.0%d HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n%d" % (3 - n, n))
+        assert [(await one(reader))[1] for _ in range(3)] == [b"0", b"1", b"2"]
+
+
+async def test_an_idle_connection_is_closed() -> None:
+    """After its time without a request, counted from the end of the last reply; no request is cut by that timer."""
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        for path in (b"/", b"/%.2f" % (2 * IDLE), b"/"):
+            writer.write(b"GET " + path + b" HTTP/1.1" + HOST)
+            await one(reader)
+            since = time.monotonic()
+            await asyncio.sleep(IDLE / 2)
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+        assert time.monotonic() - since >= IDLE * 0.9
+
+
+async def test_half_a_request_is_not_idle() -> None:
+    """A request that is still coming is waited for."""
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1" + HOST)
+        await one(reader)
+        writer.write(b"GET / HT")
+        await asyncio.sleep(IDLE * 2)
+        writer.write(b"TP/1.1" + HOST)
+        assert (await one(reader))[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_header_cannot_break_out_of_its_line() -> None:
+    """No control character passes."""
+    assert header_lines([(b"a", b"b"), (b"c", b"")]) == b"a: b\r\nc: \r\n"
+    for value in (b"x\r\ny: z", b"\n", b"\0", b"\x7f"):
+        with pytest.raises(ValueError, match="control"):
+            header_lines([(b"a", value)])
+
+
+async def test_a_stream_that_has_ended_is_one_write() -> None:
+    """Head, events and end leave together; and the request is let go."""
+    writes: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = scope["extensions"][EXTENSION]
+        assert connection.takes(send)
+        connection.begin(200, b"content-type: text/event-stream\r\n")
+        assert not connection.takes(send), "it has begun"
+        assert connection.chunked
+        writes.append(connection.transport.get_write_buffer_size())
+        assert connection.finish(b"data: x\n\n")
+        assert not connection.finish(b""), "it is over"
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(b"GET / HTTP/1.1" + HOST)
+            assert await reader.readuntil(b"0\r\n\r\n") == (
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+                b"9\r\ndata: x\n\n\r\n0\r\n\r\n"
+            )
+    assert writes == [0, 0]
