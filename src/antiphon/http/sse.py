@@ -49,11 +49,13 @@ def frame(entries: Iterable[Entry]) -> bytes:
     lines = _LINES
     parts: list[bytes] = []
     for entry in entries:
-        line = lines.get(entry.type)
-        if line is None:
-            line = lines[entry.type] = b"event: " + entry.type.encode() + b"\ndata: "
-        parts += (line, entry.data, b"\n\n")
+        parts += (lines.get(entry.type) or _line(entry.type), entry.data, b"\n\n")
     return b"".join(parts)
+
+
+def _line(type_: str) -> bytes:
+    line = _LINES[type_] = b"event: " + type_.encode() + b"\ndata: "
+    return line
 
 
 async def send_stream(
@@ -226,6 +228,12 @@ class _Direct:
 
     def write(self, entries: Sequence[Entry]) -> None:
         """The sink: one write for the batch."""
+        if len(entries) == 1 and self._paused_at is None and not self._journal.ended and not self._over.done():
+            entry = entries[0]  # one more token
+            line, data = _LINES.get(entry.type) or _line(entry.type), entry.data
+            self._written_at = self._time()
+            self._put(b"%x\r\n%b%b\n\n\r\n" % (len(line) + len(data) + 2, line, data))
+            return
         body = frame(entries)
         if self._journal.ended:
             self._last = body

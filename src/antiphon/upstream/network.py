@@ -278,7 +278,8 @@ class NetworkReply:
                 sink.read(data)
             sink.end()
             return
-        self._push = Push(protocol, payload, sink, self._broke)
+        plain = self._message is not None and not self._message.compression
+        self._push = Push(protocol, payload, sink, self._broke, plain=plain)
 
     def _broke(self, failure: BaseException) -> ExchangeFailed:
         self._cut()

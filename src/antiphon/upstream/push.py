@@ -3,11 +3,15 @@
 The library parses a network read inside ``data_received`` and feeds the body's pieces to its ``StreamReader``. Here the
 pieces go to a sink at the end of that same call, all of one read together. Both classes only change where the bytes go;
 a reader of the library's becomes one of ours by a change of class, because its parser makes them itself.
+
+A read that is exactly one chunk of a chunked body, as nearly all reads of a stream of tokens are, is not even parsed:
+the parser stands between two chunks before it, and would after it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +20,9 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from antiphon.upstream.door import ExchangeFailed, Sink
+
+#: The size before a chunk, of a chunk that has no extensions.
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 
 
 def taken(payload: StreamReader) -> bytes:
@@ -35,10 +42,25 @@ def taken(payload: StreamReader) -> bytes:
     return data
 
 
-class Push:
-    """Where the reads of one body go, until it ends, breaks or is detached. ``read_at``: when it was last heard of."""
+def only_chunk(data: bytes) -> bytes | None:
+    """What is in the chunk that these bytes are; None where they are anything else."""
+    size = _SIZE.match(data)
+    if size is None:
+        return None
+    start, length = size.end(), int(size[1], 16)
+    if not length or len(data) != start + length + 2 or data[-2:] != b"\r\n":
+        return None
+    return data[start:-2]
 
-    __slots__ = ("_broke", "_protocol", "_sink", "_time", "ended", "pieces", "read_at")
+
+class Push:
+    """Where the reads of one body go, until it ends, breaks or is detached. ``read_at``: when it was last heard of.
+
+    ``in_chunk``: the parser is in the middle of a chunk, as far as is known; ``between``: it certainly stands between
+    two of them, and what they hold is the body as it is.
+    """
+
+    __slots__ = ("_broke", "_plain", "_protocol", "_sink", "_time", "between", "ended", "in_chunk", "pieces", "read_at")
 
     def __init__(
         self,
@@ -46,8 +68,11 @@ class Push:
         payload: StreamReader,
         sink: Sink,
         broke: Callable[[BaseException], ExchangeFailed],
+        *,
+        plain: bool,
     ) -> None:
-        """Takes the body over. ``broke`` is asked what to tell the sink of a connection that failed under it."""
+        """Takes the body over. ``broke`` is asked what to tell the sink of a connection that failed under it;
+        ``plain``: the body is not compressed."""
         self._time = asyncio.get_running_loop().time
         self._sink: Sink | None = sink
         self._broke = broke
@@ -55,6 +80,9 @@ class Push:
         self.pieces: list[bytes] = []
         self.read_at = self._time()
         self.ended = False
+        self._plain = plain
+        self.in_chunk = True
+        self.between = False
         failure = payload.exception()
         data = taken(payload)  # also what came before a failure
         if data:
@@ -78,6 +106,18 @@ class Push:
         if self.ended:
             self.detach()
             sink.end()
+
+    def parsed(self, data: bytes) -> None:
+        """The parser has had this read: where it stands now, and what it found."""
+        # Were this the size of the next chunk, the parser would have told of that.
+        self.between = self._plain and not self.in_chunk and data[-2:] == b"\r\n"
+        self.flush()
+
+    def chunk(self, data: bytes) -> None:
+        """What the one chunk holds that was read."""
+        if self._sink is not None:
+            self.read_at = self._time()
+            self._sink.read(data)
 
     def broken(self, failure: BaseException) -> None:
         """The connection failed under the body."""
@@ -111,6 +151,9 @@ class PushingProtocol(ResponseHandler):
         if push is None or self._parser is None:
             super().data_received(data)
             return
+        if push.between and (chunk := only_chunk(data)) is not None:
+            push.chunk(chunk)
+            return
         # In the middle of a body the library's own method does nothing but this, at several times the price.
         self._parsing = True
         try:
@@ -121,7 +164,7 @@ class PushingProtocol(ResponseHandler):
             self.close()
         finally:
             self._parsing = False
-        push.flush()
+        push.parsed(data)
 
 
 class PushingReader(StreamReader):
@@ -136,10 +179,16 @@ class PushingReader(StreamReader):
         return False
 
     def begin_http_chunk_receiving(self) -> None:
-        """Where the peer's chunks end is of no interest."""
+        """The size of a chunk was read."""
+        push: Push | None = self._protocol.push  # type: ignore[attr-defined]
+        if push is not None:
+            push.in_chunk = True
 
     def end_http_chunk_receiving(self) -> None:
-        """As above."""
+        """And the chunk itself, to its last byte."""
+        push: Push | None = self._protocol.push  # type: ignore[attr-defined]
+        if push is not None:
+            push.in_chunk = False
 
     def feed_eof(self) -> None:
         protocol: Any = self._protocol

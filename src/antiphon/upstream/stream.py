@@ -141,9 +141,15 @@ class ChatStream:
     def _read(self, data: bytes) -> list[ChatChunk]:
         if self.kept is not None:
             self._keep(self.kept, data)
-        if self._sse is None:
-            return self._first(data)
-        return self._events(self._sse, data)
+        sse = self._sse or self._first(data)
+        if sse is None:
+            return []
+        try:
+            payloads = sse.feed(data)
+        except EventTooLong as over:
+            chunks = self._take(over.before)
+            return chunks + self._fail(f"sent an event longer than {over.limit} bytes")
+        return self._take(payloads)
 
     def _keep(self, kept: list[bytes], data: bytes) -> None:
         """One more read, unless the answer has grown too long to be kept: then nothing of it is."""
@@ -152,28 +158,20 @@ class ChatStream:
         if self._kept_size > MAX_BODY_BYTES:
             self.kept = None
 
-    def _events(self, sse: SSEDecoder, data: bytes) -> list[ChatChunk]:
-        try:
-            payloads = sse.feed(data)
-        except EventTooLong as over:
-            chunks = self._take(over.before)
-            return chunks + self._fail(f"sent an event longer than {over.limit} bytes")
-        return self._take(payloads)
-
-    def _first(self, data: bytes) -> list[ChatChunk]:
-        """Reads until it is known whether this is a stream of events or one JSON body, which is then collected."""
+    def _first(self, data: bytes) -> SSEDecoder | None:
+        """A decoder once it is known that this is a stream of events; one JSON body is collected instead."""
         if not self._body:
             start = data.lstrip()[:1]
             if not start:
-                return []
+                return None
             if start not in b"{[":
                 self._sse = SSEDecoder()
-                return self._events(self._sse, data)
+                return self._sse
         self._body.append(data)
         self._size += len(data)
         if self._size > MAX_BODY_BYTES:
-            return self._fail(f"answered with more than {MAX_BODY_BYTES} bytes")
-        return []
+            self._fail(f"answered with more than {MAX_BODY_BYTES} bytes")
+        return None
 
     def _take(self, payloads: list[bytes]) -> list[ChatChunk]:
         chunks: list[ChatChunk] = []

@@ -1,0 +1,135 @@
+"""A body that is pushed: whatever reads its chunks come in, the sink gets the body, and the end once.
+
+Chunks that are reads of their own do not pass the parser, so what it would say of them is said here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import zlib
+from collections.abc import Sequence
+
+from aiohttp.http import RawResponseMessage
+from aiohttp.streams import StreamReader
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from antiphon.upstream.door import ExchangeFailed
+from antiphon.upstream.push import Push, PushingProtocol, only_chunk
+
+_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n%b\r\n"
+#: Ways to write the size of a chunk that a parser takes.
+_SIZES = (b"%x\r\n", b"%X\r\n", b"0%x\r\n", b"%x;a=b\r\n")
+
+
+class _Heard:
+    """The sink."""
+
+    def __init__(self) -> None:
+        self.reads: list[bytes] = []
+        self.ends = 0
+        self.failures: list[ExchangeFailed] = []
+
+    def read(self, data: bytes) -> None:
+        self.reads.append(data)
+
+    def end(self) -> None:
+        self.ends += 1
+
+    def fail(self, failure: ExchangeFailed) -> None:
+        self.failures.append(failure)
+
+
+class _Wire(asyncio.Transport):
+    """Goes nowhere."""
+
+    def close(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def _heard(reads: Sequence[bytes], *, head: bytes) -> _Heard:
+    """What a sink hears of a body in these reads, the head of the answer having come alone."""
+    protocol, heard = PushingProtocol(asyncio.get_running_loop()), _Heard()
+    protocol.connection_made(_Wire())
+    protocol.set_response_params(read_until_eof=True)
+    protocol.data_received(head)
+    message: RawResponseMessage
+    payload: StreamReader
+    message, payload = await protocol.read()
+    plain = not message.compression
+    push = Push(protocol, payload, heard, lambda why: ExchangeFailed("broken", str(why)), plain=plain)
+    for read in reads:
+        protocol.data_received(read)
+    assert push.ended or not heard.ends
+    return heard
+
+
+def _cut(data: bytes, at: Sequence[int]) -> list[bytes]:
+    ends = sorted({end % (len(data) + 1) for end in at} | {0, len(data)})
+    return [data[start:end] for start, end in itertools.pairwise(ends)]
+
+
+@st.composite
+def _bodies(draw: st.DrawFn) -> tuple[list[bytes], list[bytes]]:
+    """Chunks, and the reads in which they come: mostly one each, as those of a model do."""
+    chunks = draw(st.lists(st.binary(min_size=1, max_size=40), max_size=6))
+    sizes = draw(st.lists(st.sampled_from(_SIZES), min_size=len(chunks), max_size=len(chunks)))
+    wire = [size % len(chunk) + chunk + b"\r\n" for size, chunk in zip(sizes, chunks, strict=True)]
+    wire.append(draw(st.sampled_from([b"0\r\n\r\n", b"0\r\nx: y\r\n\r\n"])))
+    reads: list[bytes] = []
+    for one in wire:
+        reads += _cut(one, draw(st.lists(st.integers(0, 60), max_size=2)))
+    if len(reads) > 1 and draw(st.booleans()):  # two that came together
+        at = draw(st.integers(0, len(reads) - 2))
+        reads[at : at + 2] = [reads[at] + reads[at + 1]]
+    return chunks, reads
+
+
+#: Half a size at the end of a read, and a read that looks like a chunk but is the other half and what follows.
+_TRAP = ([b"abc", b"XX\r\n" + b"." * 14], [b"3\r\nabc\r\n1", b"2\r\nXX\r\n", b"." * 14 + b"\r\n", b"0\r\n\r\n"])
+
+
+@example(_TRAP)
+@given(_bodies())
+def test_any_reads_give_the_body(body: tuple[list[bytes], list[bytes]]) -> None:
+    """Nothing is lost, nothing is told twice, and the end comes once, after everything."""
+    chunks, reads = body
+    heard = asyncio.run(_heard(reads, head=_HEAD % b""))
+    assert b"".join(heard.reads) == b"".join(chunks)
+    assert (heard.ends, heard.failures) == (1, [])
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=4))
+def test_a_compressed_body_is_always_parsed(pieces: list[bytes]) -> None:
+    """A chunk of it is not what the sink is to hear."""
+    pack = zlib.compressobj()
+    parts = [pack.compress(piece) + pack.flush(zlib.Z_SYNC_FLUSH) for piece in pieces]
+    reads = [b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, pack.flush())] + [b"0\r\n\r\n"]
+    heard = asyncio.run(_heard(reads, head=_HEAD % b"content-encoding: deflate\r\n"))
+    assert b"".join(heard.reads) == b"".join(pieces)
+    assert heard.ends == 1
+
+
+@given(st.binary(max_size=20) | st.from_regex(rb"[+ 0-9a-fA-Fx_;]{0,6}\r\n[^\0]{0,20}\r\n"))
+def test_only_a_whole_chunk_is_one(data: bytes) -> None:
+    """Its size in hexadecimal digits and nothing else, so many bytes and at least one, and the line end."""
+    chunk = only_chunk(data)
+    if chunk is not None:
+        digits = data.partition(b"\r\n")[0]
+        assert re.fullmatch(rb"[0-9A-Fa-f]+", digits)
+        assert int(digits, 16) == len(chunk) > 0
+        assert data == digits + b"\r\n" + chunk + b"\r\n"
+
+
+def test_chunks_of_their_own_are_not_parsed() -> None:
+    """That is what it is for: the third such read and all after it reach the sink as they are, and each at once."""
+    chunks = [b"data: %d\n\n" % n for n in range(9)]
+    reads = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
+    heard = asyncio.run(_heard(reads, head=_HEAD % b""))
+    assert heard.reads == chunks
+    assert heard.ends == 0
