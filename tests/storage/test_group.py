@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from antiphon.errors import Unavailable
-from antiphon.storage.group import GroupCommit
+from antiphon.storage.group import WHILE, GroupCommit
 from antiphon.storage.threads import Threads
 
 pytestmark = pytest.mark.anyio
@@ -34,6 +34,47 @@ async def test_what_waits_goes_together() -> None:
     gate.set()
     assert await asyncio.gather(first, *rest) == [0, -1, -2, -3, -4, -5, -6]
     assert groups == [[0], [1, 2, 3, 4], [5, 6]]
+    await group.close()
+
+
+async def test_after_several_jobs_the_next_may_join() -> None:
+    """Close behind a group of several jobs, those that come a few turns of the loop apart still go together."""
+    groups: list[int] = []
+
+    async def write(jobs: Sequence[int]) -> Sequence[int]:
+        groups.append(len(jobs))
+        return jobs
+
+    async def late(turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await group.submit(turns)
+
+    group: GroupCommit[int, int] = GroupCommit(write)
+    await asyncio.gather(*(group.submit(n) for n in range(5)))
+    await asyncio.gather(*(late(turns) for turns in range(3)))
+    assert groups == [5, 3]
+    await group.close()
+
+
+async def test_who_comes_alone_does_not_wait() -> None:
+    """One after the other, and a while after a group of several, a job is written in the next turn of the loop."""
+
+    async def write(jobs: Sequence[int]) -> Sequence[int]:
+        return jobs
+
+    async def turns() -> int:
+        job, count = asyncio.ensure_future(group.submit(0)), 0
+        while not job.done():
+            await asyncio.sleep(0)
+            count += 1
+        return count
+
+    group: GroupCommit[int, int] = GroupCommit(write)
+    alone = [await turns() for _ in range(3)]
+    await asyncio.gather(*(group.submit(n) for n in range(5)))
+    await asyncio.sleep(2 * WHILE)
+    assert [*alone, await turns()] == [alone[-1]] * 4
     await group.close()
 
 
