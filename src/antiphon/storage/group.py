@@ -2,7 +2,7 @@
 
 One task owns the writing. After a group of several jobs others are about to come, so for a while it gives each next
 group a moment to grow: fewer groups write fewer pages and wake the writer less often, which at 32 clients of a local
-model saves a tenth of what a stored response costs. Who comes alone never waits for that.
+model saves a tenth of what a stored response costs. Who comes alone, or with a few others, does not wait for that.
 
 The queue is bounded: ``submit`` waits for room, and so does the request behind it.
 """
@@ -16,9 +16,11 @@ from typing import Generic, TypeVar
 
 from antiphon.errors import Unavailable
 
-#: After a group of more jobs than this, seconds for which groups are given a moment, and the seconds of that.
+#: A group of more jobs than this says that others are about to come.
 _FEW = 4
+#: Seconds for which that is believed.
 WHILE = 0.05
+#: Seconds that a group is then given to grow.
 _MOMENT = 0.001
 
 Job = TypeVar("Job")
