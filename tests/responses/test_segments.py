@@ -60,6 +60,14 @@ def test_a_token_costs_little() -> None:
     assert overhead(play(read(stream()), real_ids())) < 30
 
 
+def test_a_text_is_kept_once() -> None:
+    """The deltas tell a long text; the three events of its end and the last snapshot do not tell it again."""
+    journal = play(read([{"choices": [{"delta": {"content": "long, " * 1000}}]}]), real_ids())
+    assert sum(entry.data.count(b"long, " * 1000) for entry in journal.entries) == 5
+    packed = segments.encode(journal.events, journal.entries, "openai")
+    assert packed.count(b"long, ") == 1000
+
+
 def test_log_probabilities_are_kept_once() -> None:
     """What four events repeat costs hardly more than once."""
     logprobs = {"content": [{"token": " w0000", "logprob": -0.25, "bytes": list(b" w0000"), "top_logprobs": []}]}
