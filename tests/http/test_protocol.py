@@ -200,3 +200,24 @@ async def test_a_stream_that_has_ended_is_one_write() -> None:
                 b"9\r\ndata: x\n\n\r\n0\r\n\r\n"
             )
     assert writes == [0, 0]
+
+
+async def test_chunks_of_a_reply_begun_here() -> None:
+    """Each leaves at once, the first with the head; none is taken before the beginning or after the end."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = scope["extensions"][EXTENSION]
+        assert not connection.put(b"too early")
+        connection.begin(201, b"")
+        for part in (b"one", b"two"):
+            assert connection.put(part)
+            assert connection.corked is None
+        assert not connection.put(b""), "that would be the end"
+        assert connection.finish(b"")
+        assert not connection.put(b"too late")
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1" + HOST)
+        assert await reader.readuntil(b"0\r\n\r\n") == (
+            b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+        )

@@ -30,6 +30,8 @@ from antiphon.files.showing import Showing, reads
 from antiphon.http.chat_files import may_hold_files, with_files
 from antiphon.http.exchange import ClientGone, Exchange
 from antiphon.http.peer import Peer
+from antiphon.http.protocol import RawHeaders, header_lines
+from antiphon.http.sending import Sending
 from antiphon.storage.model import Owner
 from antiphon.upstream.chat import MAX_ERROR_BYTES, Upstream
 from antiphon.upstream.door import ExchangeFailed, Reply, header, host_of, read_all
@@ -189,7 +191,7 @@ class _Relay:
         headers = [*self._headers(_KEPT - {"content-length"} if self._events else _KEPT)]
         if self._events:
             headers += _UNBUFFERED
-        await self._exchange.send({"type": "http.response.start", "status": self._reply.status, "headers": headers})
+        await self._begin(headers)
         try:
             if first:
                 await self._put(first)
@@ -198,7 +200,18 @@ class _Relay:
         except ExchangeFailed as failure:
             await self._break_off(self._broken(failure))
         else:
-            await self._exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+            connection = self._peer.connection
+            if connection is None or not connection.finish(b""):
+                await self._exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _begin(self, headers: RawHeaders) -> None:
+        """The head, at once."""
+        send, connection, status = self._exchange.send, self._peer.connection, self._reply.status
+        direct = self._events and isinstance(send, Sending) and send.begin(status, header_lines(headers))
+        if direct and connection is not None:
+            connection.uncork()
+        else:
+            await send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _refusal(self) -> None:
         reply, upstream = self._reply, self._upstream
@@ -216,12 +229,15 @@ class _Relay:
     async def _put(self, data: bytes) -> None:
         """One read, one write. Waits for the client; raises ``ClientGone`` when it takes nothing for too long."""
         self._tail = (self._tail + data[-4:])[-4:]
+        connection = self._peer.connection
+        if connection is not None and connection.put(data):
+            return
         try:
             async with asyncio.timeout(self._stall_seconds):
                 await self._exchange.send({"type": "http.response.body", "body": data, "more_body": True})
         except TimeoutError:
-            if self._peer.connection is not None:
-                self._peer.connection.transport.abort()
+            if connection is not None:
+                connection.transport.abort()
             raise ClientGone from None
 
     async def _break_off(self, error: UpstreamError) -> None:

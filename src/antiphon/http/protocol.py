@@ -119,17 +119,27 @@ class Connection:
     def uncork(self) -> None:
         """Write what waits for the next write."""
         parts, self.corked = self.corked, None
-        if parts:
+        if parts and not self.disconnected:
             self.transport.write(b"".join(parts))
 
+    def put(self, body: bytes) -> bool:
+        """A chunk of a reply that was begun here. False, and nothing was done, when it was not, or when its reader has
+        to be waited for."""
+        cycle = self._cycle
+        if cycle is None or not self._direct or not body or cycle.disconnected or cycle.flow.write_paused:
+            return False
+        self.uncork()
+        self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
     def finish(self, body: bytes) -> bool:
-        """The last chunk and the end, in one write with what waits for it. False, and only the rest of that was
-        written, when the reply was not begun here, or its reader has still to read."""
+        """The last chunk, where there is one more, and the end, in one write with what waits for it. False, and only
+        the latter was written, when the reply was not begun here, or its reader has still to read."""
         cycle = self._cycle
         if cycle is None or not self._direct or cycle.disconnected or self.transport.get_write_buffer_size():
             self.uncork()
             return False
-        end = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        end = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
         parts, self.corked = self.corked, None
         self.transport.write(b"".join([*parts, end]) if parts else end)
         _complete(cycle)

@@ -39,12 +39,12 @@ class Sending:
         connection.reply(status, lines, body)
         return True
 
-    def begin(self, headers: bytes) -> bool:
-        """Begin a 200 in chunks, to be written to the connection; ``headers`` are lines. False when it must be sent
+    def begin(self, status: int, headers: bytes) -> bool:
+        """Begin a reply in chunks, to be written to the connection; ``headers`` are lines. False when it must be sent
         instead, and nothing was done."""
         connection = self._connection
-        if connection is None or not connection.takes(self._send):
+        if connection is None or status in _BODILESS or not connection.takes(self._send):
             return False
-        self.status = 200
-        connection.begin(200, b"%bx-request-id: %b\r\n" % (headers, self._id))
+        self.status = status
+        connection.begin(status, b"%bx-request-id: %b\r\n" % (headers, self._id))
         return True

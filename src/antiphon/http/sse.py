@@ -74,8 +74,7 @@ async def send_stream(
     dropped, and may come again for the rest.
     """
     connection = peer.connection
-    if not (isinstance(send, Sending) and send.begin(_LINES_OF_HEADERS + header_lines(headers))):
-        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
+    await _begin(send, headers)
     try:
         if connection is not None and connection.chunked:
             if not sole_reader:  # it is here from the first event on, and the run must not go on while it catches up
@@ -96,15 +95,30 @@ async def send_entries(
     peer: Peer, send: Send, entries: Sequence[Entry], *, headers: RawHeaders, limits: StreamLimits
 ) -> None:
     """Send a log that has ended, all of it at hand."""
-    await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
+    await _begin(send, headers)
     try:
+        last = b""
         for piece in _pieces(entries):
             if peer.gone:
                 return
-            await _put(send, frame(piece), limits)
-        await _finish(peer, send, limits, _DONE)
+            if last:
+                _uncork(peer)
+                await _put(send, last, limits)
+            last = frame(piece)
+        await _finish(peer, send, limits, last + _DONE)
     except _TooSlow:
         peer.drop()
+
+
+async def _begin(send: Send, headers: RawHeaders) -> None:
+    """The head of a stream: to leave with its first events, where the connection is ours, else at once."""
+    if not (isinstance(send, Sending) and send.begin(200, _LINES_OF_HEADERS + header_lines(headers))):
+        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
+
+
+def _uncork(peer: Peer) -> None:
+    if peer.connection is not None:
+        peer.connection.uncork()
 
 
 class _TooSlow(Exception):
@@ -135,8 +149,7 @@ async def _catch_up(peer: Peer, send: Send, journal: Journal, after: int, limits
         last = at + len(piece) >= len(journal.entries)
         if last and (peer.connection is None or not peer.connection.full):
             break
-        if peer.connection is not None:
-            peer.connection.uncork()
+        _uncork(peer)
         if last:  # what is still on its way to the reader would be held against it
             await _put(send, b"", limits)
             continue
