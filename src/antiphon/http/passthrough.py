@@ -64,6 +64,7 @@ _KEPT = frozenset(
 #: Of those, the ones that an error of ours has itself.
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 _KEPT_PREFIX = "x-ratelimit-"
+_LENGTH = b"content-length"
 #: Headers that tell proxies to let events through one by one.
 _UNBUFFERED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
@@ -191,6 +192,9 @@ class _Relay:
         headers = [*self._headers(_KEPT - {"content-length"} if self._events else _KEPT)]
         if self._events:
             headers += _UNBUFFERED
+        if first and header(self._reply.headers, "content-length") == str(len(first)):
+            await self._exchange.reply(self._reply.status, first, [one for one in headers if one[0] != _LENGTH])
+            return
         await self._begin(headers)
         try:
             if first:
