@@ -1,4 +1,4 @@
-"""uvicorn's protocol as we bend it: replies that go to the transport itself, and one timer for the pauses between."""
+"""uvicorn's protocol as we bend it: replies that go to the transport itself, and the pauses between."""
 
 from __future__ import annotations
 

@@ -175,7 +175,6 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
     """As uvicorn's, but each request's scope holds its ``Connection``."""
 
     connection: Connection | None = None
-    _idle_since: float | None = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.connection = Connection(cycle)
@@ -184,47 +183,16 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but that one timer serves all the pauses of a connection: one a reply costs more than what
-        else is done here."""
         if self.connection is not None:
             self.connection.release()
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_again(self.timeout_keep_alive)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Closes a connection that was idle for all that time."""
-        self.timeout_keep_alive_task = None
-        if self._idle_since is None:
-            return  # the end of its reply sets the timer again
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._look_again(left)
-        else:
-            super().timeout_keep_alive_handler()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
         if self.connection is not None:
             if self.connection.on_lost is not None:
                 self.connection.on_lost()
             self.connection.release()
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
-
-    def _look_again(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def pause_writing(self) -> None:
         super().pause_writing()
