@@ -42,13 +42,23 @@ class _Growing:
 
 
 class Fold:
-    """A Response growing event by event. ``response`` is its value so far, with growing items as they began."""
+    """A Response growing event by event. ``output`` are its items so far, those that grow as they began."""
 
-    __slots__ = ("_growing", "response")
+    __slots__ = ("_growing", "_response", "output")
 
     def __init__(self) -> None:
-        self.response: Response | None = None
+        self.output: list[Item] = []
+        self._response: Response | None = None
+        """As the last event that carries one has it; its output may be behind ``output``."""
         self._growing: dict[int, _Growing] = {}
+
+    @property
+    def response(self) -> Response:
+        """Its value so far, with growing items as they began."""
+        assert self._response is not None, "the first event carries the Response"
+        if self._response.output != self.output:
+            self._response = msgspec.structs.replace(self._response, output=list(self.output))
+        return self._response
 
     def apply(self, event: AnyEvent) -> None:
         """Take one event in."""
@@ -58,14 +68,15 @@ class Fold:
             if growing is not None:
                 growing.pieces.setdefault(channel.part_index, []).append(event.text)
         elif "response" in event.payload:
-            self.response = event.payload["response"]
+            self._response = event.payload["response"]
+            self.output = list(event.payload["response"].output)
             self._growing.clear()
         elif "output_index" in event.payload:
             self._of_item(event, event.payload["output_index"])
 
     def snapshot(self) -> Response:
         """The Response with the text that growing items have so far."""
-        response = self._begun()
+        response = self.response
         if not self._growing:
             return response
         output = list(response.output)
@@ -84,13 +95,8 @@ class Fold:
             self._growing[index].parts.append(event.payload["part"])
 
     def _put(self, index: int, item: Item) -> None:
-        response = self._begun()
-        output = [*response.output[:index], item, *response.output[index + 1 :]]
-        self.response = msgspec.structs.replace(response, output=output)
-
-    def _begun(self) -> Response:
-        assert self.response is not None, "the first event carries the Response"
-        return self.response
+        assert self._response is not None, "the first event carries the Response"
+        self.output[index : index + 1] = [item]
 
 
 def fold(events: Iterable[AnyEvent]) -> Response:

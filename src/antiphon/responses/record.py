@@ -35,9 +35,12 @@ class Record:
     @property
     def response(self) -> Response:
         """The Response so far, growing items as they began."""
-        response = self._fold.response
-        assert response is not None, "the run has begun"
-        return response
+        return self._fold.response
+
+    @property
+    def told(self) -> int:
+        """How many items the output has."""
+        return len(self._fold.output)
 
     @property
     def snapshot(self) -> Response:
@@ -102,7 +105,7 @@ class Record:
                 first_seq=first_event,
                 last_seq=len(self.journal.entries) - 1,
                 item_from=self._first_item + first_item,
-                item_to=self._first_item + len(self.response.output),
+                item_to=self._first_item + self.told,
                 request_parameters=parameters,
                 exchange=exchange,
             )

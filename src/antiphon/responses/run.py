@@ -170,7 +170,7 @@ class Run:
             request, stream = await self._asking.open(prompt)
             self._begin()
             serving = self.plan.serving
-            options = composer.turn(self._told(), serving.sources if serving is not None else {})
+            options = composer.turn(self._record.told, serving.sources if serving is not None else {})
             turn = await self._asking.read(request, stream, options)
             reason = _CUT_SHORT.get(turn.finish)
             if reason is not None or last or not await self._served(composer, turn):
@@ -203,7 +203,7 @@ class Run:
 
     async def _make(self, serving: Serving, jobs: Sequence[Job]) -> list[Made]:
         """Makes these calls of ours, and the record of them."""
-        step, told, event = len(self.journal.steps), self._told(), len(self.journal.entries)
+        step, told, event = len(self.journal.steps), self._record.told, len(self.journal.entries)
         made = await serving.make(jobs, step, told, self._tell)
         self._record.made(made, first_item=told, first_event=event)
         return made
@@ -341,10 +341,6 @@ class Run:
         """Events of tools, before which the response begins."""
         self._begin()
         self._record.emit(batch)
-
-    def _told(self) -> int:
-        """How many items the output has."""
-        return len(self._record.response.output)
 
     def _served_tier(self) -> str:
         return self._asking.service_tier or "default"
