@@ -59,11 +59,11 @@ def test_a_refusal(
 @pytest.mark.parametrize("streamed", [True, False])
 def test_nobody_there(hosts: Hosts, streamed: bool) -> None:
     """A back end that does not listen is a 502."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    server = hosts(upstream={"url": f"http://127.0.0.1:{port}/v1"})
-    with pytest.raises(openai.InternalServerError) as caught:
-        server.client.responses.create(model="m", input="hi", stream=streamed)
+    with socket.socket() as nobody:  # holds the port, which nobody else can have, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        server = hosts(upstream={"url": f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"})
+        with pytest.raises(openai.InternalServerError) as caught:
+            server.client.responses.create(model="m", input="hi", stream=streamed)
     assert (caught.value.status_code, caught.value.code) == (502, "upstream_unreachable")
 
 

@@ -187,14 +187,17 @@ class _Relay:
         try:
             # A stream says at once that it has begun; anything else can still fail with a status.
             first = b"" if self._events else await anext(reads, b"")
+            whole = bool(first) and header(self._reply.headers, "content-length") == str(len(first))
+            if whole:
+                await anext(reads, b"")  # nothing, but who records what goes by is to see the end
         except ExchangeFailed as failure:
             raise self._broken(failure) from failure
         headers = [*self._headers(_KEPT - {"content-length"} if self._events else _KEPT)]
-        if self._events:
-            headers += _UNBUFFERED
-        if first and header(self._reply.headers, "content-length") == str(len(first)):
+        if whole:
             await self._exchange.reply(self._reply.status, first, [one for one in headers if one[0] != _LENGTH])
             return
+        if self._events:
+            headers += _UNBUFFERED
         await self._begin(headers)
         try:
             if first:
