@@ -70,6 +70,7 @@ def playing_field(chosen: argparse.Namespace) -> Iterator[Field]:
 
         upstream = keep(fleet.Helper("upstream", scratch))
         forwarder = keep(fleet.Helper("forwarder", scratch, str(upstream.port)))
+        libraries = keep(fleet.Helper("stack", scratch, str(upstream.port)))
         proxy = fleet.haproxy(scratch, upstream.port)
         if proxy is not None:
             keep(proxy[0])
@@ -86,6 +87,7 @@ def playing_field(chosen: argparse.Namespace) -> Iterator[Field]:
             direct=Target("direct", upstream.port, None),
             floor=Target("floor", forwarder.port, forwarder.pid),
             haproxy=Target("haproxy", proxy[1], proxy[0].pid) if proxy else None,
+            stack=Target("libraries", libraries.port, libraries.pid, "responses", "/v1/responses"),
             server=Target("server", server.port, server.pid, "responses", chosen.path),
             start_server=start,
             scratch=scratch,
@@ -95,10 +97,11 @@ def playing_field(chosen: argparse.Namespace) -> Iterator[Field]:
 
 def warm_up(field: Field) -> None:
     """One round nobody counts: imports on first use, caches, connection pools."""
-    for target in (field.direct, field.floor, field.haproxy, field.server):
+    for target in (field.direct, field.floor, field.haproxy, field.stack, field.server):
         if target is not None:
             field.run(target, Script(1), requests=field.sizes.concurrency * 4, connections=field.sizes.concurrency)
-            field.run(target, Script(20), requests=field.sizes.concurrency, connections=field.sizes.concurrency)
+            if target is not field.stack:  # which knows one answer only
+                field.run(target, Script(20), requests=field.sizes.concurrency, connections=field.sizes.concurrency)
 
 
 def run(chosen: argparse.Namespace, rounds: int) -> report.Report:
@@ -121,7 +124,7 @@ def run(chosen: argparse.Namespace, rounds: int) -> report.Report:
     lines = [line for scenario in scenarios for line in scenario.lines()]
     if chosen.no_bounds:
         for line in lines:
-            line.limit = None
+            line.limit = line.aim = None
     command = "python -m bench --quick" if chosen.quick else "python -m bench"
     return report.Report(command=command, rounds=rounds, machine=report.machine(), lines=lines, notes=notes)
 

@@ -67,6 +67,7 @@ class Field:
     direct: Target
     floor: Target
     haproxy: Target | None
+    stack: Target
     server: Target
     start_server: Callable[[Path], Server]  # a fresh one on this data directory
     scratch: Path
