@@ -124,7 +124,7 @@ def run(chosen: argparse.Namespace, rounds: int) -> report.Report:
     lines = [line for scenario in scenarios for line in scenario.lines()]
     if chosen.no_bounds:
         for line in lines:
-            line.limit = line.aim = None
+            line.limit = None
     command = "python -m bench --quick" if chosen.quick else "python -m bench"
     return report.Report(command=command, rounds=rounds, machine=report.machine(), lines=lines, notes=notes)
 

@@ -33,7 +33,6 @@ class Line(msgspec.Struct, kw_only=True):
     base_name: str = ""
     compare: Compare = Compare.RATIO
     limit: float | None = None  # the figure must not exceed it
-    aim: float | None = None  # and this is where it is to come
     note: str = ""
 
     def per_round(self) -> list[float]:
@@ -97,9 +96,8 @@ def _row(line: Line) -> list[str]:
     figures = line.per_round()
     low, high = min(figures), max(figures)
     base = f"{line.base_name} {number(stats.median(line.base))}" if line.base else ""
+    limit = "" if line.limit is None else f"<= {number(line.limit)}{'x' if line.compare is Compare.RATIO else ''}"
     verdict = "" if line.limit is None else ("ok" if line.holds() else "ABOVE")
-    if line.aim is not None and line.figure() > line.aim:
-        verdict += ", aim missed"
     return [
         line.name,
         line.unit,
@@ -107,18 +105,9 @@ def _row(line: Line) -> list[str]:
         f"{line.subject_name} {number(stats.median(line.subject))}",
         _signed(line.compare, line.figure()),
         f"{number(low)} to {number(high)}" if len(figures) > 1 else "",
-        _bound(line),
+        limit,
         " ".join(x for x in (verdict, line.note) if x),
     ]
-
-
-def _bound(line: Line) -> str:
-    """The bound, and the aim behind it."""
-    if line.limit is None:
-        return ""
-    sign = "x" if line.compare is Compare.RATIO else ""
-    aim = "" if line.aim is None else f", aim {number(line.aim)}{sign}"
-    return f"<= {number(line.limit)}{sign}{aim}"
 
 
 _HEAD = ["what", "unit", "base", "measured", "figure", "rounds", "bound", "verdict"]

@@ -241,12 +241,6 @@ class _Direct:
 
     def write(self, entries: Sequence[Entry]) -> None:
         """The sink: one write for the batch."""
-        if len(entries) == 1 and self._paused_at is None and not self._journal.ended and not self._over.done():
-            entry = entries[0]  # one more token
-            line, data = _LINES.get(entry.type) or _line(entry.type), entry.data
-            self._written_at = self._time()
-            self._put(b"%x\r\n%b%b\n\n\r\n" % (len(line) + len(data) + 2, line, data))
-            return
         body = frame(entries)
         if self._journal.ended:
             self._last = body

@@ -30,8 +30,10 @@ def taken(payload: StreamReader) -> bytes:
     if payload is EMPTY_PAYLOAD:  # that of a reply without a body; it lacks even the buffer
         return b""
     buffer = payload._buffer
-    if not buffer or payload._protocol._reading_paused:
-        return payload._read_nowait(-1) if buffer else b""
+    if not buffer:
+        return b""
+    if payload._protocol._reading_paused:  # the library goes on reading when it has given enough
+        return payload._read_nowait(-1)
     # As the library's own method, which does this for each piece, at several times the price.
     data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
     buffer.clear()
