@@ -66,10 +66,10 @@ def test_transcript(case: str, pytestconfig: pytest.Config) -> None:
     assert written(journal) == golden.read_text(encoding="utf-8")
     check(wire(journal), dialect=journal.dialect)
     assert fold(journal.events).status == wire(journal)[-1]["response"]["status"]
-    assert segments.decode(segments.encode(journal.events, journal.entries, journal.dialect), 0) == journal.entries
+    assert segments.decode(segments.encode(journal.frames)) == journal.frames
     if journal.dialect == "openai":
-        for entry in journal.entries:
-            validate(entry)
+        for frame in journal.frames:
+            validate(frame)
 
 
 def test_every_quirk_has_its_transcript() -> None:

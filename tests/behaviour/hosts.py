@@ -69,7 +69,7 @@ class Host(Server):
 
         async def told() -> None:
             async for batch in _journal().follow():
-                if any(entry.type == kind for entry in batch):
+                if any(frame.startswith(b"event: %b\n" % kind.encode()) for frame in batch):
                     return
 
         self.inside(told())

@@ -13,7 +13,7 @@ from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import ResponseStreamEvent
 from pydantic import BaseModel
 
-from antiphon.wire.encode import Entry
+from antiphon.wire.encode import Frame, data_of
 
 #: What we send beyond the SDK's types: the function's name for clients of 2.x, the nested form of an error, and what
 #: Open Responses requires of a Response; the status that OpenAI documents for a custom call its SDK's type lacks.
@@ -25,9 +25,12 @@ _MODELS: dict[str, type[BaseModel]] = {
 }
 
 
-def validate(entry: Entry) -> None:
-    """Raises when the bytes are not strictly an event of the SDK's union, or hold keys that it does not know."""
-    event = _MODELS[entry.type].model_validate_json(entry.data, strict=True)
+def validate(frame: Frame) -> None:
+    """Raises when the frame does not hold strictly an event of the SDK's union, or holds keys that it does not know."""
+    data = data_of(frame)
+    name = json.loads(data)["type"]
+    assert frame == b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+    event = _MODELS[name].model_validate_json(data, strict=True)
     _no_extras(event)
 
 
@@ -43,7 +46,7 @@ def _no_extras(value: Any) -> None:
 
 
 class Accumulator:
-    """``client.responses.stream()`` over entries that are already there."""
+    """``client.responses.stream()`` over frames that are already there."""
 
     def __init__(self) -> None:
         self._body = b""
@@ -55,12 +58,11 @@ class Accumulator:
     def _answer(self, _: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=self._body)
 
-    def __call__(self, entries: Sequence[Entry]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def __call__(self, frames: Sequence[Frame]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The final Response as the SDK gives it, and the output that it put together from the deltas alone.
 
         Raises what the SDK raises.
         """
-        frames = [b"event: %b\ndata: %b\n\n" % (entry.type.encode(), entry.data) for entry in entries]
         self._body = b"".join([*frames, b"data: [DONE]\n\n"])
         with self._client.responses.stream(model="m", input="hi") as stream:
             final = stream.get_final_response()

@@ -15,7 +15,7 @@ from antiphon.responses.fold import Fold
 from antiphon.responses.journal import Journal
 from antiphon.responses.turn import Turn, TurnOptions
 from antiphon.wire.chat import ChatChunk
-from antiphon.wire.encode import Dialect
+from antiphon.wire.encode import Dialect, data_of
 from antiphon.wire.events import AnyEvent
 from antiphon.wire.response import Response, Usage
 
@@ -47,15 +47,28 @@ def read(chunks: Sequence[dict[str, Any]]) -> list[ChatChunk]:
     return msgspec.convert(chunks, list[ChatChunk])
 
 
+class Played(Journal):
+    """A journal that remembers the events themselves too."""
+
+    def __init__(self, *, dialect: Dialect) -> None:
+        super().__init__(dialect=dialect, max_bytes=10**9)
+        self.events: list[AnyEvent] = []
+
+    def number(self, batch: Sequence[AnyEvent], *, over_limit: bool = False) -> list[bytes]:
+        """All that is numbered here is told."""
+        self.events += batch
+        return super().number(batch, over_limit=over_limit)
+
+
 def play(
     chunks: Sequence[ChatChunk],
     settings: TurnOptions | None = None,
     *,
     dialect: Dialect = "openai",
     cut: Literal["", "failed", "cancelled"] = "",
-) -> Journal:
+) -> Played:
     """The journal of a run over one upstream stream; ``cut`` says how it ends when the stream broke off."""
-    journal = Journal(dialect=dialect, max_bytes=10**9)
+    journal = Played(dialect=dialect)
     turn = Turn(settings or options())
     folding = Fold()
 
@@ -75,7 +88,7 @@ def play(
         emit(turn.flush(cut=True))
     response = folding.response
     assert response is not None
-    journal.end(_ending(response, turn, cut, failure))
+    journal.end(journal.number(_ending(response, turn, cut, failure)))
     return journal
 
 
@@ -94,7 +107,7 @@ def _ending(response: Response, turn: Turn, cut: str, failure: UpstreamError) ->
 
 def wire(journal: Journal) -> list[dict[str, Any]]:
     """What a client reads."""
-    return [json.loads(entry.data) for entry in journal.entries]
+    return [json.loads(data_of(frame)) for frame in journal.frames]
 
 
 def output(journal: Journal) -> list[dict[str, Any]]:

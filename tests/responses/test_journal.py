@@ -1,4 +1,4 @@
-"""Laws of the Journal: every reader sees the same numbered entries, once and in order, however it reads."""
+"""Laws of the Journal: every reader sees the same numbered frames, once and in order, however it reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from antiphon.responses import lifecycle
 from antiphon.responses.journal import Journal, ResponseTooLarge
 from antiphon.responses.turn import Turn
-from antiphon.wire.encode import Dialect, Entry
+from antiphon.wire.encode import Dialect, Frame, data_of
 from antiphon.wire.events import AnyEvent
 from tests.responses.chunks import Script, scripts
 from tests.responses.play import NO_USAGE, RESPONSE, options, play, read, wire
@@ -36,13 +36,13 @@ class Reader:
     """A sink that remembers."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.frames: list[Frame] = []
         self.calls = 0
 
-    def __call__(self, entries: Sequence[Entry]) -> None:
-        assert entries, "never called for nothing"
+    def __call__(self, frames: Sequence[Frame]) -> None:
+        assert frames, "never called for nothing"
         self.calls += 1
-        self.entries += entries
+        self.frames += frames
 
 
 @given(scripts(), st.data())
@@ -55,7 +55,7 @@ def test_every_reader_sees_the_same(script: Script, data: st.DataObject) -> None
     async def run() -> None:
         log = journal()
         sinks: list[tuple[Reader, int]] = []
-        followers: list[tuple[asyncio.Task[list[Entry]], int]] = []
+        followers: list[tuple[asyncio.Task[list[Frame]], int]] = []
         for batch in told:
             if data.draw(st.booleans()):
                 sinks.append((Reader(), data.draw(after)))
@@ -66,21 +66,19 @@ def test_every_reader_sees_the_same(script: Script, data: st.DataObject) -> None
             log.extend(batch)
             if data.draw(st.booleans()):
                 await asyncio.sleep(0)  # lets the followers come in between
-        log.end([lifecycle.cancelled(RESPONSE, usage=NO_USAGE)])
+        log.end(log.number([lifecycle.cancelled(RESPONSE, usage=NO_USAGE)]))
         for reader, number in sinks:
-            assert reader.entries == log.entries[max(number + 1, 0) :]
+            assert reader.frames == log.frames[max(number + 1, 0) :]
         for task, number in followers:
-            assert await task == log.entries[max(number + 1, 0) :]
-        assert [event["sequence_number"] for event in wire(log)] == list(range(len(log.entries)))
-        assert [entry.type for entry in log.entries] == [event["type"] for event in wire(log)]
-        assert len(log.events) == len(log.entries)
+            assert await task == log.frames[max(number + 1, 0) :]
+        assert [event["sequence_number"] for event in wire(log)] == list(range(len(log.frames)))
 
     asyncio.run(run())
 
 
-async def collect(log: Journal, after: int) -> list[Entry]:
+async def collect(log: Journal, after: int) -> list[Frame]:
     """All that ``follow`` gives."""
-    return [entry async for batch in log.follow(after=after) for entry in batch]
+    return [frame async for batch in log.follow(after=after) for frame in batch]
 
 
 @given(scripts(), st.data())
@@ -96,15 +94,15 @@ def test_a_detached_sink_is_not_called(script: Script, data: st.DataObject) -> N
         if n == at:
             log.detach(leaver)
         log.extend(batch)
-    assert leaver.entries == log.entries[: sum(map(len, told[:at]))]
-    assert stayer.entries == log.entries
+    assert leaver.frames == log.frames[: sum(map(len, told[:at]))]
+    assert stayer.frames == log.frames
 
 
 def test_sinks_may_come_and_go_while_they_are_called() -> None:
     """A sink that detaches itself does not make the next one miss a batch, and one that is attached misses none."""
     log, stayer, latecomer = journal(), Reader(), Reader()
 
-    def leaver(entries: Sequence[Entry]) -> None:
+    def leaver(frames: Sequence[Frame]) -> None:
         log.detach(leaver)
         log.attach(latecomer)
 
@@ -112,7 +110,7 @@ def test_sinks_may_come_and_go_while_they_are_called() -> None:
     log.attach(stayer)
     log.extend(lifecycle.opening(RESPONSE))
     log.extend([lifecycle.cancelled(RESPONSE, usage=NO_USAGE)])
-    assert stayer.entries == latecomer.entries == log.entries
+    assert stayer.frames == latecomer.frames == log.frames
     assert latecomer.calls == 2
 
 
@@ -134,26 +132,25 @@ def test_too_large_keeps_nothing_of_the_batch(script: Script, data: st.DataObjec
     sizes = []
     for batch in told:
         whole.extend(batch)
-        sizes.append(sum(len(entry.data) for entry in whole.entries))
+        sizes.append(sum(map(len, whole.frames)))
     at = data.draw(st.integers(1, len(told) - 1))
     log, reader = journal(max_bytes=sizes[at] - 1), Reader()
     log.attach(reader)
     for batch in told[:at]:
         log.extend(batch)
-    kept = list(log.entries)
+    kept = list(log.frames)
     with pytest.raises(ResponseTooLarge):
         log.number(told[at])
     with pytest.raises(ResponseTooLarge):
         log.extend(told[at])
-    assert log.entries == reader.entries == kept == whole.entries[: len(kept)]
-    assert len(log.events) == len(kept)
-    log.end(lifecycle.failed(RESPONSE, ResponseTooLarge("too large"), usage=NO_USAGE))
-    assert [entry.type for entry in log.entries[len(kept) :]] == ["error", "response.failed"]
-    assert reader.entries == log.entries
+    assert log.frames == reader.frames == kept == whole.frames[: len(kept)]
+    log.end(log.number(lifecycle.failed(RESPONSE, ResponseTooLarge("too large"), usage=NO_USAGE), over_limit=True))
+    assert [event["type"] for event in wire(log)[len(kept) :]] == ["error", "response.failed"]
+    assert reader.frames == log.frames
     exact = journal(max_bytes=sizes[-1])
     for batch in told:
         exact.extend(batch)
-    assert exact.entries == whole.entries
+    assert exact.frames == whole.frames
 
 
 def test_numbering_tells_nobody() -> None:
@@ -163,11 +160,11 @@ def test_numbering_tells_nobody() -> None:
     log.extend(lifecycle.opening(RESPONSE))
     last = [lifecycle.cancelled(RESPONSE, usage=NO_USAGE)]
     numbered = log.number(last)
-    assert len(log.entries) == len(reader.entries) == 2
-    assert json.loads(numbered[0].data)["sequence_number"] == 2
-    log.end(last, numbered)
-    assert log.entries[2:] == reader.entries[2:] == numbered
-    assert log.entries[2] is numbered[0], "what was stored is what is told"
+    assert len(log.frames) == len(reader.frames) == 2
+    assert json.loads(data_of(numbered[0]))["sequence_number"] == 2
+    log.end(numbered)
+    assert log.frames[2:] == reader.frames[2:] == numbered
+    assert log.frames[2] is numbered[0], "what was stored is what is told"
 
 
 def test_nothing_follows_the_end() -> None:
@@ -179,13 +176,13 @@ def test_nothing_follows_the_end() -> None:
 
 
 def test_the_end_is_told_once() -> None:
-    """After the last entries, whoever asked is called, and who asks later is called at once."""
+    """After the last frames, whoever asked is called, and who asks later is called at once."""
     log, reader = journal(), Reader()
     seen: list[int] = []
     log.attach(reader)
-    log.on_end(lambda: seen.append(len(reader.entries)))
+    log.on_end(lambda: seen.append(len(reader.frames)))
     log.extend(lifecycle.opening(RESPONSE))
-    log.end([lifecycle.cancelled(RESPONSE, usage=NO_USAGE)])
+    log.end(log.number([lifecycle.cancelled(RESPONSE, usage=NO_USAGE)]))
     log.end()
     log.on_end(lambda: seen.append(-1))
     assert seen == [3, -1]
@@ -202,11 +199,11 @@ async def test_the_end_wakes_everybody() -> None:
         tasks = [asyncio.create_task(coroutine) for coroutine in waiting]
         await asyncio.sleep(0)
         assert not any(task.done() for task in tasks)
-        log.end(last)
+        log.end(log.number(last))
         async with asyncio.timeout(5):
             results: list[Any] = await asyncio.gather(*tasks)
-        assert results[0] == log.entries
-        assert results[1] == log.entries[2:]
+        assert results[0] == log.frames
+        assert results[1] == log.frames[2:]
         log.hold()
         async with asyncio.timeout(5):
             await log.room()
@@ -247,13 +244,13 @@ def test_open_responses_renames_two_events_and_nothing_else(script: Script) -> N
 @given(scripts())
 @settings(max_examples=30)
 def test_the_stored_form_is_the_log(script: Script) -> None:
-    """The segment holds every entry, the last ones included before they are told."""
+    """The segment holds every frame, the last ones included before they are told."""
     log = journal()
     for batch in batches(script):
         log.extend(batch)
     last = [lifecycle.cancelled(RESPONSE, usage=NO_USAGE)]
     numbered = log.number(last)
-    segment = log.segment(last, numbered)
-    log.end(last, numbered)
-    assert (segment.first_seq, segment.last_seq) == (0, len(log.entries) - 1)
-    assert log.segment([], []).data == segment.data
+    segment = log.segment(numbered)
+    log.end(numbered)
+    assert (segment.first_seq, segment.last_seq) == (0, len(log.frames) - 1)
+    assert log.segment([]).data == segment.data

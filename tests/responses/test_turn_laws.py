@@ -107,8 +107,8 @@ def test_what_was_being_written_is_incomplete(script: Script, end: Any, data: st
 @settings(max_examples=60)
 def test_every_event_is_one_of_the_sdk(chunks: list[dict[str, Any]], reading: dict[str, Any]) -> None:
     """The official SDK's types take every event strictly, and know its every key."""
-    for entry in play(read(chunks), options(**reading, seal=lambda text: "sealed")).entries:
-        validate(entry)
+    for frame in play(read(chunks), options(**reading, seal=lambda text: "sealed")).frames:
+        validate(frame)
 
 
 @given(scripts(), READINGS)
@@ -116,7 +116,7 @@ def test_every_event_is_one_of_the_sdk(chunks: list[dict[str, Any]], reading: di
 def test_the_sdk_adds_up_to_the_same(accumulate: Accumulator, script: Script, reading: dict[str, Any]) -> None:
     """The SDK's own accumulator ends with our Response, and its deltas with our texts."""
     journal = play(read(script.chunks), options(**reading))
-    final, grown = accumulate(journal.entries)
+    final, grown = accumulate(journal.frames)
     ours = wire(journal)[-1]["response"]
     assert _without_parsed(final) == ours
     for mine, theirs in zip(ours["output"], grown, strict=True):
@@ -173,8 +173,8 @@ def test_log_probabilities_wait_for_text_only() -> None:
         {"choices": [{"delta": {"refusal": "no"}}]},
     ]
     journal = play(read(chunks), options(logprobs=True))
-    for entry in journal.entries:
-        validate(entry)
+    for frame in journal.frames:
+        validate(frame)
     deltas = [event for event in journal.events if isinstance(event, Delta)]
     assert [len(delta.logprobs or ()) for delta in deltas] == [2, 0]
     assert deltas[0].logprobs is not None
@@ -194,7 +194,7 @@ def test_log_probabilities_stay_out_unasked(script: Script) -> None:
 def test_the_same_stream_gives_the_same_bytes(chunks: list[dict[str, Any]], reading: dict[str, Any]) -> None:
     """A Turn has no clock and no ids of its own."""
     one, other = (play(read(chunks), options(**reading)) for _ in range(2))
-    assert one.entries == other.entries
+    assert one.frames == other.frames
 
 
 @given(scripts())

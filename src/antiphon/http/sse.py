@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from antiphon.http.peer import Peer, Send
 from antiphon.http.protocol import Connection, RawHeaders, header_lines
 from antiphon.http.sending import Sending
 from antiphon.responses.journal import Journal
-from antiphon.wire.encode import Entry
+from antiphon.wire.encode import Frame
 
 _DONE = b"data: [DONE]\n\n"
 _PING = b": keep-alive\n\n"
@@ -32,9 +32,6 @@ _LINES_OF_HEADERS = header_lines(_HEADERS)
 #: Bytes of a log that leave in one write, where there is more of it at hand.
 _PIECE = 64 * 1024
 
-#: ``event:`` line of each type; a response has a few dozen of them.
-_LINES: dict[str, bytes] = {}
-
 
 class StreamLimits(msgspec.Struct, frozen=True):
     """How patient a stream is: seconds of silence before a comment, bytes and seconds a reader may be behind."""
@@ -42,20 +39,6 @@ class StreamLimits(msgspec.Struct, frozen=True):
     keepalive_seconds: float
     lag_bytes: int
     stall_seconds: float
-
-
-def frame(entries: Iterable[Entry]) -> bytes:
-    """The entries as SSE text: an ``event:`` line equal to the type, and one ``data:`` line each."""
-    lines = _LINES
-    parts: list[bytes] = []
-    for entry in entries:
-        parts += (lines.get(entry.type) or _line(entry.type), entry.data, b"\n\n")
-    return b"".join(parts)
-
-
-def _line(type_: str) -> bytes:
-    line = _LINES[type_] = b"event: " + type_.encode() + b"\ndata: "
-    return line
 
 
 async def send_stream(
@@ -80,7 +63,7 @@ async def send_stream(
             if not sole_reader:  # it is here from the first event on, and the run must not go on while it catches up
                 after = await _catch_up(peer, send, journal, after, limits)
             if journal.ended and connection.corked is not None:  # all of it is here: one write for the whole reply
-                await _finish(peer, send, limits, frame(journal.entries[max(after + 1, 0) :]) + _DONE)
+                await _finish(peer, send, limits, b"".join(journal.frames[max(after + 1, 0) :]) + _DONE)
                 return
             last = await _Direct(peer, connection, journal, limits, sole_reader=sole_reader).run(after)
         else:
@@ -92,19 +75,19 @@ async def send_stream(
 
 
 async def send_entries(
-    peer: Peer, send: Send, entries: Sequence[Entry], *, headers: RawHeaders, limits: StreamLimits
+    peer: Peer, send: Send, frames: Sequence[Frame], *, headers: RawHeaders, limits: StreamLimits
 ) -> None:
     """Send a log that has ended, all of it at hand."""
     await _begin(send, headers)
     try:
         last = b""
-        for piece in _pieces(entries):
+        for piece in _pieces(frames):
             if peer.gone:
                 return
             if last:
                 _uncork(peer)
                 await _put(send, last, limits)
-            last = frame(piece)
+            last = b"".join(piece)
         await _finish(peer, send, limits, last + _DONE)
     except _TooSlow:
         peer.drop()
@@ -145,32 +128,32 @@ async def _catch_up(peer: Peer, send: Send, journal: Journal, after: int, limits
     its own pace. The number up to which it was served."""
     at = max(after + 1, 0)
     while not peer.gone:
-        piece = _piece(journal.entries, at)
-        last = at + len(piece) >= len(journal.entries)
+        piece = _piece(journal.frames, at)
+        last = at + len(piece) >= len(journal.frames)
         if last and (peer.connection is None or not peer.connection.full):
             break
         _uncork(peer)
         if last:  # what is still on its way to the reader would be held against it
             await _put(send, b"", limits)
             continue
-        await _put(send, frame(piece), limits)
+        await _put(send, b"".join(piece), limits)
         at += len(piece)
     return at - 1
 
 
-def _piece(entries: Sequence[Entry], start: int) -> Sequence[Entry]:
+def _piece(frames: Sequence[Frame], start: int) -> Sequence[Frame]:
     """From ``start`` on as many as make one write; one at least, where there is one."""
     size = 0
-    for end in range(start, len(entries)):
-        size += len(entries[end].data)
+    for end in range(start, len(frames)):
+        size += len(frames[end])
         if size > _PIECE:
-            return entries[start : end + 1]
-    return entries[start:]
+            return frames[start : end + 1]
+    return frames[start:]
 
 
-def _pieces(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+def _pieces(frames: Sequence[Frame]) -> Iterator[Sequence[Frame]]:
     at = 0
-    while piece := _piece(entries, at):
+    while piece := _piece(frames, at):
         yield piece
         at += len(piece)
 
@@ -239,9 +222,9 @@ class _Direct:
             self.resume()
         return None if connection.disconnected else self._last
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, frames: Sequence[Frame]) -> None:
         """The sink: one write for the batch."""
-        body = frame(entries)
+        body = b"".join(frames)
         if self._journal.ended:
             self._last = body
         elif not self._over.done():
@@ -334,8 +317,8 @@ class _Portable:
             self._count(-self._unsent)
         return None if pump.cancelled() else pump.result()
 
-    def _published(self, entries: Sequence[Entry]) -> None:
-        self._count(sum(len(entry.data) for entry in entries))
+    def _published(self, frames: Sequence[Frame]) -> None:
+        self._count(sum(map(len, frames)))
 
     def _count(self, size: int) -> None:
         """So many bytes more, or fewer, are not sent yet."""
@@ -348,12 +331,12 @@ class _Portable:
         async with contextlib.aclosing(self._journal.follow(after=after)) as batches:
             while batch := await self._next(batches):
                 for piece in _pieces(batch):
-                    await _put(self._send, frame(piece), self._limits)
+                    await _put(self._send, b"".join(piece), self._limits)
                     if self._sole:
-                        self._count(-sum(len(entry.data) for entry in piece))
+                        self._count(-sum(map(len, piece)))
         return b""
 
-    async def _next(self, batches: AsyncGenerator[Sequence[Entry], None]) -> Sequence[Entry] | None:
+    async def _next(self, batches: AsyncGenerator[Sequence[Frame], None]) -> Sequence[Frame] | None:
         """The next batch, with a comment into each silence; None at the end."""
         step = asyncio.ensure_future(anext(batches, None))
         try:

@@ -78,7 +78,7 @@ class Asking:
     async def read(self, request: ChatRequest, stream: ChatStream, options: TurnOptions) -> Turn:
         """The answer to its end, and the record of it. A format that must be checked is, before anything is told."""
         record = self._record
-        first_item, first_event = record.told, len(record.journal.entries)
+        first_item, first_event = record.told, len(record.journal.frames)
         if self._check is None:
             turn = await self._translate(stream, options, record.emit, record.journal.add)
         else:

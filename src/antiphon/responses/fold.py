@@ -6,11 +6,12 @@ The fold is total and pure: an event it does not know leaves the Response as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
-from antiphon.wire.events import AnyEvent, Delta, Event
+from antiphon.wire.events import AnyEvent, Delta
 from antiphon.wire.items import (
     CustomToolCall,
     FunctionCall,
@@ -24,8 +25,6 @@ from antiphon.wire.items import (
     SummaryText,
 )
 from antiphon.wire.response import Response
-
-_PART_ADDED = frozenset({"response.content_part.added", "response.reasoning_summary_part.added"})
 
 
 class _Growing:
@@ -67,12 +66,12 @@ class Fold:
             growing = self._growing.get(channel.output_index)
             if growing is not None:
                 growing.pieces.setdefault(channel.part_index, []).append(event.text)
-        elif "response" in event.payload:
-            self._response = event.payload["response"]
-            self.output = list(event.payload["response"].output)
+        elif (step := _STEPS.get(event.type)) is not None:
+            step(self, event.payload)
+        elif (response := event.payload.get("response")) is not None:
+            self._response = response
+            self.output = list(response.output)
             self._growing.clear()
-        elif "output_index" in event.payload:
-            self._of_item(event, event.payload["output_index"])
 
     def snapshot(self) -> Response:
         """The Response with the text that growing items have so far."""
@@ -84,19 +83,29 @@ class Fold:
             output[index] = _grown(output[index], growing)
         return msgspec.structs.replace(response, output=output)
 
-    def _of_item(self, event: Event, index: int) -> None:
-        if event.type == "response.output_item.added":
-            self._put(index, event.payload["item"])
-            self._growing[index] = _Growing()
-        elif event.type == "response.output_item.done":
-            self._put(index, event.payload["item"])
-            self._growing.pop(index, None)
-        elif event.type in _PART_ADDED and index in self._growing:
-            self._growing[index].parts.append(event.payload["part"])
+    def _added(self, payload: dict[str, Any]) -> None:
+        index = payload["output_index"]
+        self.output[index : index + 1] = [payload["item"]]
+        self._growing[index] = _Growing()
 
-    def _put(self, index: int, item: Item) -> None:
-        assert self._response is not None, "the first event carries the Response"
-        self.output[index : index + 1] = [item]
+    def _done(self, payload: dict[str, Any]) -> None:
+        index = payload["output_index"]
+        self.output[index : index + 1] = [payload["item"]]
+        self._growing.pop(index, None)
+
+    def _part_added(self, payload: dict[str, Any]) -> None:
+        growing = self._growing.get(payload["output_index"])
+        if growing is not None:
+            growing.parts.append(payload["part"])
+
+
+#: What changes the items. The events that carry a Response say all of it; any other repeats what deltas said.
+_STEPS: dict[str, Callable[[Fold, dict[str, Any]], None]] = {
+    "response.output_item.added": Fold._added,
+    "response.output_item.done": Fold._done,
+    "response.content_part.added": Fold._part_added,
+    "response.reasoning_summary_part.added": Fold._part_added,
+}
 
 
 def fold(events: Iterable[AnyEvent]) -> Response:

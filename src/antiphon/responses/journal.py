@@ -4,7 +4,7 @@ It does not interpret events. Everybody who wants to know something about a resp
 one that resumes, the answer of ``stream: false``, and storage.
 
 A live reader is a sink: ``extend`` calls it with each batch, in the same breath. A reader that is slow, or comes late,
-uses ``follow`` and is woken once per batch at most. Both see the same: every entry beyond the number they asked for, in
+uses ``follow`` and is woken once per batch at most. Both see the same: every frame beyond the number they asked for, in
 order, once.
 """
 
@@ -16,11 +16,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from antiphon.errors import InternalError
 from antiphon.storage.model import Segment, Step
 from antiphon.wire import segments
-from antiphon.wire.encode import Dialect, Entry, EventEncoder
+from antiphon.wire.encode import Dialect, EventEncoder, Frame
 from antiphon.wire.events import AnyEvent, Delta
 
-#: Called with each batch of entries as it is published. Must not raise and must not wait; it may attach and detach.
-Sink = Callable[[Sequence[Entry]], None]
+#: Called with each batch of frames as it is published. Must not raise and must not wait; it may attach and detach.
+Sink = Callable[[Sequence[Frame]], None]
 
 
 class ResponseTooLarge(InternalError):
@@ -28,11 +28,10 @@ class ResponseTooLarge(InternalError):
 
 
 class Journal:
-    """Events of one response in order; an event's place is its ``sequence_number``."""
+    """Events of one response in order, encoded; an event's place is its ``sequence_number``."""
 
     def __init__(self, *, dialect: Dialect, max_bytes: int) -> None:
-        self.events: list[AnyEvent] = []
-        self.entries: list[Entry] = []
+        self.frames: list[Frame] = []
         self.steps: list[Step] = []
         self.dialect: Dialect = dialect
         self.ended = False
@@ -45,60 +44,56 @@ class Journal:
         self._at_end: list[Callable[[], None]] = []
         self._news: asyncio.Event | None = None
         self._holds = 0
-        self._flow = asyncio.Event()
-        self._flow.set()
+        self._flow: asyncio.Event | None = None
+        """While somebody holds the log: what the run waits for."""
 
     # -- writing
 
     def extend(self, batch: Sequence[AnyEvent]) -> None:
         """Number, encode, keep and publish. Raises ``ResponseTooLarge`` before anything of the batch is kept."""
-        assert not self.ended, "nothing follows the end"
-        if not batch:
-            return
-        entries, size = self._number(batch)
-        if size > self._max_bytes:
-            raise self._too_large()
-        self._keep(batch, entries, size)
+        self.publish(self.number(batch))
 
     def add(self, delta: Delta) -> bool:
         """``extend`` by one piece of text, which is what nearly all batches are. False, and nothing is kept, when the
         log has no room for it."""
-        number = len(self.entries)
-        entry = self._encode(delta, number)
-        size = self._size + len(entry.data)
+        number = len(self.frames)
+        frame = self._encode(delta, number)
+        size = self._size + len(frame)
         if size > self._max_bytes:
             return False
         self._size = size
-        self.events.append(delta)
-        self.entries.append(entry)
+        self.frames.append(frame)
         for sink, start in self._sinks:
             if start <= number:
-                sink((entry,))
+                sink((frame,))
         if self._news is not None:
             self._wake()
         return True
 
-    def number(self, batch: Sequence[AnyEvent], *, over_limit: bool = False) -> list[Entry]:
-        """What ``batch`` would become if it were published now: for events that must be stored before they are told.
+    def number(self, batch: Sequence[AnyEvent], *, over_limit: bool = False) -> list[Frame]:
+        """What ``batch`` becomes if it is published next: what ends a response is stored before it is told.
 
         Raises ``ResponseTooLarge``, unless the limit is not to count: what ends a response must always have room.
         """
-        entries, size = self._number(batch)
-        if size > self._max_bytes and not over_limit:
-            raise self._too_large()
-        return entries
+        encode = self._encode
+        frames = [encode(event, number) for number, event in enumerate(batch, len(self.frames))]
+        if not over_limit and self._size + sum(map(len, frames)) > self._max_bytes:
+            raise ResponseTooLarge(
+                f"The response grew over max_response_bytes ({self._max_bytes} bytes) and was ended there."
+            )
+        return frames
 
-    def publish(self, batch: Sequence[AnyEvent], entries: Sequence[Entry]) -> None:
+    def publish(self, frames: Sequence[Frame]) -> None:
         """Keep what ``number`` made and hand it to every reader. Nothing may have been added in between."""
-        if not batch:
-            return
-        self._keep(batch, entries, self._size + sum([len(entry.data) for entry in entries]))
+        assert not self.ended, "nothing follows the end"
+        if frames:
+            self._keep(frames)
 
-    def end(self, last: Sequence[AnyEvent] = (), entries: Sequence[Entry] | None = None) -> None:
-        """Publish the last events, however large the log is, and let the readers go."""
+    def end(self, last: Sequence[Frame] = ()) -> None:
+        """Publish the last frames and let the readers go."""
         self.ended = True
         if last:
-            self.publish(last, self.number(last, over_limit=True) if entries is None else entries)
+            self._keep(last)
         self._sinks = ()
         self._wake()
         self.release_all()
@@ -106,32 +101,15 @@ class Journal:
         for callback in callbacks:
             callback()
 
-    def _number(self, batch: Sequence[AnyEvent]) -> tuple[list[Entry], int]:
-        """The batch encoded, and the size of the log with it."""
-        encode, number, size = self._encode, len(self.entries), self._size
-        entries: list[Entry] = []
-        for event in batch:
-            entry = encode(event, number)
-            entries.append(entry)
-            number += 1
-            size += len(entry.data)
-        return entries, size
-
-    def _too_large(self) -> ResponseTooLarge:
-        return ResponseTooLarge(
-            f"The response grew over max_response_bytes ({self._max_bytes} bytes) and was ended there."
-        )
-
-    def _keep(self, batch: Sequence[AnyEvent], entries: Sequence[Entry], size: int) -> None:
-        first = len(self.entries)
-        self._size = size
-        self.events.extend(batch)
-        self.entries.extend(entries)
+    def _keep(self, frames: Sequence[Frame]) -> None:
+        first = len(self.frames)
+        self._size += sum(map(len, frames))
+        self.frames.extend(frames)
         for sink, start in self._sinks:
             if start <= first:
-                sink(entries)
-            elif start < first + len(entries):
-                sink(entries[start - first :])
+                sink(frames)
+            elif start < first + len(frames):
+                sink(frames[start - first :])
         if self._news is not None:
             self._wake()
 
@@ -140,7 +118,7 @@ class Journal:
     def attach(self, sink: Sink, *, after: int = -1) -> None:
         """Call ``sink`` with all that is there beyond number ``after``, then with each batch to come."""
         start = max(after + 1, 0)
-        backlog = self.entries[start:]
+        backlog = self.frames[start:]
         if backlog:
             sink(backlog)
         if not self.ended:
@@ -157,11 +135,11 @@ class Journal:
         else:
             self._at_end.append(callback)
 
-    async def follow(self, *, after: int = -1) -> AsyncGenerator[Sequence[Entry], None]:
+    async def follow(self, *, after: int = -1) -> AsyncGenerator[Sequence[Frame], None]:
         """Batches beyond number ``after``, until the log ends. As slow as its reader, and harmless to the run."""
         at = max(after + 1, 0)
         while True:
-            batch = self.entries[at:]
+            batch = self.frames[at:]
             if batch:
                 at += len(batch)
                 yield batch
@@ -174,7 +152,7 @@ class Journal:
 
     async def wait(self) -> None:
         """Until the log has ended."""
-        async for _ in self.follow(after=len(self.entries) - 1):
+        async for _ in self.follow(after=len(self.frames) - 1):
             pass
 
     def _wake(self) -> None:
@@ -188,18 +166,21 @@ class Journal:
         """A reader cannot take more now."""
         if not self.ended:
             self._holds += 1
-            self._flow.clear()
+            if self._flow is None:
+                self._flow = asyncio.Event()
 
     def release(self) -> None:
         """It can again."""
         self._holds = max(0, self._holds - 1)
         if not self._holds:
-            self._flow.set()
+            self.release_all()
 
     def release_all(self) -> None:
         """Nobody is waited for any more."""
         self._holds = 0
-        self._flow.set()
+        if self._flow is not None:
+            self._flow.set()
+            self._flow = None
 
     @property
     def held(self) -> bool:
@@ -208,12 +189,12 @@ class Journal:
 
     async def room(self) -> None:
         """Until every reader can take more."""
-        await self._flow.wait()
+        while self._flow is not None:
+            await self._flow.wait()
 
     # -- storing
 
-    def segment(self, last: Sequence[AnyEvent], entries: Sequence[Entry]) -> Segment:
-        """The whole log, these last events included, in its stored form."""
-        events, all_entries = [*self.events, *last], [*self.entries, *entries]
-        data = segments.encode(events, all_entries, self.dialect)
-        return Segment(first_seq=0, last_seq=len(all_entries) - 1, attempt=1, data=data)
+    def segment(self, last: Sequence[Frame]) -> Segment:
+        """The whole log, these last frames included, in its stored form."""
+        frames = [*self.frames, *last]
+        return Segment(first_seq=0, last_seq=len(frames) - 1, attempt=1, data=segments.encode(frames))

@@ -63,14 +63,15 @@ class Record:
         """Events that must be told, whatever the size of the log."""
         if not batch:
             return
-        self.journal.publish(batch, self.journal.number(batch, over_limit=True))
+        self.journal.publish(self.journal.number(batch, over_limit=True))
         self.apply(batch)
 
     def apply(self, batch: Sequence[AnyEvent]) -> None:
         """Events that are told elsewhere."""
+        apply = self._fold.apply
         for event in batch:
             if type(event) is not Delta:
-                self._fold.apply(event)
+                apply(event)
 
     def asked(self, request: ChatRequest, *, first_item: int, first_event: int, exchange: bytes | None = None) -> None:
         """One answer of the model is told; ``exchange`` is how it came, where that is kept."""
@@ -103,7 +104,7 @@ class Record:
                 n=len(self.journal.steps),
                 kind=kind,
                 first_seq=first_event,
-                last_seq=len(self.journal.entries) - 1,
+                last_seq=len(self.journal.frames) - 1,
                 item_from=self._first_item + first_item,
                 item_to=self._first_item + self.told,
                 request_parameters=parameters,

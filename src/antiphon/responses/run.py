@@ -29,17 +29,17 @@ from antiphon.responses.serving import Job, Made, Serving
 from antiphon.responses.turn import Turn
 from antiphon.storage.model import Finished, Owner, Store, StoredItem, StoredResponse
 from antiphon.upstream.routing import Route
-from antiphon.wire.encode import Dialect, Entry
+from antiphon.wire.encode import Dialect, Frame
 from antiphon.wire.events import AnyEvent, Event
 from antiphon.wire.response import IncompleteReason, Response
 
 _log = logging.getLogger("antiphon.run")
-_json = msgspec.json.Encoder()
 
 #: How a turn must end to become part of its conversation: as a response must that is to be continued.
 _APPENDED = frozenset({"completed", "incomplete"})
 
-_NO_OUTPUT = b'"output":[]}'
+#: Where a Response begins in the frame that carries it, and what comes behind it.
+_RESPONSE, _END = b'"response":', b"}\n\n"
 
 #: What the model is told to have stopped at, by its own word for it.
 _CUT_SHORT: dict[str | None, IncompleteReason] = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -203,7 +203,7 @@ class Run:
 
     async def _make(self, serving: Serving, jobs: Sequence[Job]) -> list[Made]:
         """Makes these calls of ours, and the record of them."""
-        step, told, event = len(self.journal.steps), self._record.told, len(self.journal.entries)
+        step, told, event = len(self.journal.steps), self._record.told, len(self.journal.frames)
         made = await serving.make(jobs, step, told, self._tell)
         self._record.made(made, first_item=told, first_event=event)
         return made
@@ -267,19 +267,19 @@ class Run:
 
     async def _conclude(self, last: Sequence[AnyEvent]) -> None:
         self._concluding = True
-        entries = self.journal.number(last, over_limit=True)
+        frames = self.journal.number(last, over_limit=True)
         if self._store is not None or self.plan.hold is not None:
-            lost = await self._lost(last, entries)
+            lost = await self._lost(last, frames)
             if lost is not None:
                 last = lifecycle.failed(self._record.response, lost, usage=self._asking.usage)
-                entries = self.journal.number(last, over_limit=True)
+                frames = self.journal.number(last, over_limit=True)
         self._record.apply(last)
-        self.journal.end(last, entries)
+        self.journal.end(frames)
 
-    async def _lost(self, last: Sequence[AnyEvent], entries: Sequence[Entry]) -> APIError | None:
+    async def _lost(self, last: Sequence[AnyEvent], frames: Sequence[Frame]) -> APIError | None:
         """Stores what ends so; why it could not be stored, if it could not."""
         try:
-            await self._keep(self._finished(last, entries))
+            await self._keep(self._finished(last, frames))
         except APIError as refusal:
             return refusal
         except Exception:  # noqa: BLE001 - whatever the database did, nobody may be told that it is stored
@@ -304,11 +304,12 @@ class Run:
         self.journal.end()
         self._opened.cancel()
 
-    def _finished(self, last: Sequence[AnyEvent], entries: Sequence[Entry]) -> Finished:
+    def _finished(self, last: Sequence[AnyEvent], frames: Sequence[Frame]) -> Finished:
         """What one commit writes. The Response is the terminal event's own."""
         plan, end = self.plan, last[-1]
         assert isinstance(end, Event)
         response: Response = end.payload["response"]
+        output = self._record.stored(response)
         claim = plan.hold.claim if plan.hold is not None and response.status in _APPENDED else None
         row = StoredResponse(
             id=response.id,
@@ -319,10 +320,10 @@ class Run:
             created_at=response.created_at,
             dialect=plan.dialect,
             request=plan.request,
-            result=without_output(response),
+            result=without_output(frames[-1], [item.data for item in output]),
         )
-        segment = self.journal.segment(last, entries)
-        items = [*plan.items, *self._record.stored(response)]
+        segment = self.journal.segment(frames)
+        items = [*plan.items, *output]
         return Finished(response=row, items=items, steps=self.journal.steps, segments=[segment], claim=claim)
 
     # -- small things
@@ -346,11 +347,18 @@ class Run:
         return self._asking.service_tier or "default"
 
 
-def without_output(response: Response) -> bytes:
-    """The Response as JSON up to its ``output``, which is its last key: ``whole`` puts the two together again."""
-    return _json.encode(msgspec.structs.replace(response, output=[]))
+def without_output(frame: Frame, output: Sequence[bytes]) -> bytes:
+    """The Response that this frame ends with, as JSON, less the items of its output: ``whole`` puts them in again."""
+    said = frame[frame.index(_RESPONSE) + len(_RESPONSE) : -len(_END)]
+    ending = _ending(output)
+    assert said.endswith(ending), "the output is the last key of a Response"
+    return said[: -len(ending)] + _ending(())
 
 
 def whole(result: bytes, output: Sequence[bytes]) -> bytes:
     """The JSON of a stored Response: ``result`` as ``without_output`` made it, and its output items."""
-    return result[: -len(_NO_OUTPUT)] + b'"output":[' + b",".join(output) + b"]}"
+    return result[: -len(_ending(()))] + _ending(output)
+
+
+def _ending(output: Sequence[bytes]) -> bytes:
+    return b'"output":[' + b",".join(output) + b"]}"

@@ -25,7 +25,7 @@ from antiphon.storage.model import CursorNotFound, ItemPage, Owner, Store, Store
 from antiphon.upstream import tokens
 from antiphon.upstream.routing import Router
 from antiphon.wire import segments
-from antiphon.wire.encode import Dialect, Entry
+from antiphon.wire.encode import Dialect, Frame
 from antiphon.wire.requests import CreateResponse
 
 _encode = msgspec.json.Encoder().encode
@@ -103,7 +103,7 @@ class Service:
         output = await self._store.output(owner, response_id)
         return whole(row.result, [item.data for item in output])
 
-    async def follow(self, owner: Owner, response_id: str) -> Journal | list[Entry]:
+    async def follow(self, owner: Owner, response_id: str) -> Journal | list[Frame]:
         """Its events: the live journal, or the stored log. Raises ``NotFound``, or a 400 when the log has expired."""
         run = self._live(owner, response_id)
         if run is not None:
@@ -116,7 +116,7 @@ class Service:
                 param="stream",
                 code="events_expired",
             )
-        return [entry for segment in stored for entry in segments.decode(segment.data, segment.first_seq)]
+        return [frame for segment in stored for frame in segments.decode(segment.data)]
 
     async def delete(self, owner: Owner, response_id: str) -> None:
         """Remove it, content at once. A running one is stopped first. Raises ``NotFound``."""
@@ -175,7 +175,7 @@ class Service:
     def _live(self, owner: Owner, response_id: str) -> Run | None:
         """The run, while its end is not stored yet."""
         run = self._stored.get((owner, response_id))
-        return run if run is not None and run.journal.entries and not run.journal.ended else None
+        return run if run is not None and run.journal.frames and not run.journal.ended else None
 
     async def _row(self, owner: Owner, response_id: str) -> StoredResponse:
         row = await self._store.response(owner, response_id)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from antiphon.errors import InvalidRequest
 from antiphon.tools.base import Around, Call, Held, Json, Kit, Outcome, Outside, Tool, Toolset
-from antiphon.wire.encode import EventEncoder
+from antiphon.wire.encode import EventEncoder, data_of
 from antiphon.wire.events import AnyEvent, Event
 
 #: What upstreams take as the name of a function.
@@ -175,7 +175,7 @@ def check(said: Sequence[AnyEvent | Outcome | Held]) -> tuple[Sequence[bytes], O
     position, opened = -1, False
     for event in events:
         assert isinstance(event, AnyEvent), "one outcome, and nothing behind it"
-        wire.append(encode(event, len(wire)).data)
+        wire.append(data_of(encode(event, len(wire))))
         if isinstance(event, Event) and event.type == "response.output_item.added":
             assert not opened, "an item begins before the one before it is done"
             position, opened = position + 1, True

@@ -1,4 +1,4 @@
-"""Events to JSON bytes: each event once, when it gets its number.
+"""Events to the bytes of a stream: each event once, when it gets its number. Every reader shares these bytes.
 
 A delta is the hot path: everything but its text and its number is the same for all of its channel, so it is kept as
 ready bytes and only the text is escaped.
@@ -26,65 +26,67 @@ _RENAMED: dict[Dialect, dict[str, str]] = {
 _encode = msgspec.json.Encoder().encode
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A numbered, encoded event: its wire type and its JSON object. Its number is its place in the Journal."""
+#: A numbered, encoded event as it stands in a stream: its ``event:`` line, its ``data:`` line, and the blank one.
+Frame = bytes
 
-    type: str
-    data: bytes
+_DATA = b"\ndata: "
 
-
-#: The beginning of every event of a type, up to its number.
-_HEADS: dict[str, bytes] = {}
+#: What every event of a type begins with, up to its number, by dialect and by our name for the type.
+_HEADS: dict[Dialect, dict[str, bytes]] = {"openai": {}, "open-responses": {}}
 
 
 class EventEncoder:
     """Encodes the events of one response. Remembers the last channel, because deltas come in runs, and the last
     Response, because a stream begins with the same one twice."""
 
-    __slots__ = ("_channel", "_head", "_names", "_response", "_shown", "_tail", "_type")
+    __slots__ = ("_channel", "_dialect", "_head", "_heads", "_response", "_shown", "_tail")
 
     def __init__(self, dialect: Dialect = "openai") -> None:
-        self._names = _RENAMED[dialect]
+        self._dialect = dialect
+        self._heads = _HEADS[dialect]
         self._channel: Channel | None = None
-        self._type = ""
         self._head = b""
         self._tail = b""
         self._response: Any = None
         self._shown = b""
 
-    def encode(self, event: AnyEvent, number: int) -> Entry:
+    def encode(self, event: AnyEvent, number: int) -> Frame:
         """The event as ``sequence_number`` ``number``."""
         if type(event) is Delta:
             if event.channel is not self._channel:
                 self._enter(event.channel)
             if event.logprobs is None:
-                return Entry(self._type, b"%b%d%b%b}" % (self._head, number, self._tail, _encode(event.text)))
-            return self._with_logprobs(event, number)
+                return b"%b%d%b%b}\n\n" % (self._head, number, self._tail, _encode(event.text))
+            place = event.channel.place()
+            return _frame(self._head, number, {**place, "logprobs": event.logprobs, "delta": event.text})
         assert isinstance(event, Event)
-        name, payload = self._names.get(event.type, event.type), event.payload
-        if (response := payload.get("response")) is not None and len(payload) == 1:
-            if response is not self._response:
-                self._response, self._shown = response, _encode(payload)
-            rest = self._shown
-        else:
-            rest = _encode(payload)
-        return Entry(name, b"%b%d,%b" % (_HEADS.get(name) or _head(name), number, rest[1:]))
+        payload = event.payload
+        head = self._heads.get(event.type) or self._begin(event.type)
+        if (response := payload.get("response")) is None:
+            return _frame(head, number, payload)
+        if response is not self._response:
+            self._response, self._shown = response, _encode(response)
+        return b'%b%d,"response":%b}\n\n' % (head, number, self._shown)
 
     def _enter(self, channel: Channel) -> None:
         name = channel.kind.stem + ".delta"
         self._channel = channel
-        self._type = self._names.get(name, name)
-        self._head = _head(self._type)
+        self._head = self._heads.get(name) or self._begin(name)
         place = channel.place()
         if channel.kind.logprobs:
             place["logprobs"] = []
         self._tail = b"," + _encode(place)[1:-1] + b',"delta":'
 
-    def _with_logprobs(self, event: Delta, number: int) -> Entry:
-        payload = {**event.channel.place(), "logprobs": event.logprobs, "delta": event.text}
-        return Entry(self._type, _encode({"type": self._type, "sequence_number": number, **payload}))
+    def _begin(self, type_: str) -> bytes:
+        name = _RENAMED[self._dialect].get(type_, type_)
+        head = self._heads[type_] = b'event: %b\ndata: {"type":%b,"sequence_number":' % (name.encode(), _encode(name))
+        return head
 
 
-def _head(name: str) -> bytes:
-    head = _HEADS[name] = _encode({"type": name})[:-1] + b',"sequence_number":'
-    return head
+def data_of(frame: Frame) -> bytes:
+    """The JSON object in a frame."""
+    return frame[frame.index(_DATA) + len(_DATA) : -2]
+
+
+def _frame(head: bytes, number: int, payload: dict[str, Any]) -> Frame:
+    return b"%b%d,%b\n\n" % (head, number, _encode(payload)[1:])
