@@ -127,6 +127,8 @@ async def _catch_up(peer: Peer, send: Send, journal: Journal, after: int, limits
     """Who comes late may have more to read than a live reader may be behind: it gets all but the last piece of it at
     its own pace. The number up to which it was served."""
     at = max(after + 1, 0)
+    if journal.size <= _PIECE and peer.connection is not None and not peer.connection.full:
+        return at - 1
     while not peer.gone:
         piece = _piece(journal.frames, at)
         last = at + len(piece) >= len(journal.frames)

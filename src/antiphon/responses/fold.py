@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from antiphon.wire.events import AnyEvent, Delta
+from antiphon.wire.events import AnyEvent, Delta, Event
 from antiphon.wire.items import (
     CustomToolCall,
     FunctionCall,
@@ -61,12 +61,11 @@ class Fold:
 
     def apply(self, event: AnyEvent) -> None:
         """Take one event in."""
-        if isinstance(event, Delta):
-            channel = event.channel
-            growing = self._growing.get(channel.output_index)
-            if growing is not None:
-                growing.pieces.setdefault(channel.part_index, []).append(event.text)
-        elif (step := _STEPS.get(event.type)) is not None:
+        if type(event) is Delta:
+            self._grow(event)
+            return
+        assert isinstance(event, Event)
+        if (step := _STEPS.get(event.type)) is not None:
             step(self, event.payload)
         elif (response := event.payload.get("response")) is not None:
             self._response = response
@@ -82,6 +81,12 @@ class Fold:
         for index, growing in self._growing.items():
             output[index] = _grown(output[index], growing)
         return msgspec.structs.replace(response, output=output)
+
+    def _grow(self, delta: Delta) -> None:
+        channel = delta.channel
+        growing = self._growing.get(channel.output_index)
+        if growing is not None:
+            growing.pieces.setdefault(channel.part_index, []).append(delta.text)
 
     def _added(self, payload: dict[str, Any]) -> None:
         index = payload["output_index"]

@@ -37,7 +37,8 @@ class Journal:
         self.ended = False
         """Nothing will be added any more."""
         self._encode = EventEncoder(dialect).encode
-        self._size = 0
+        self.size = 0
+        """Bytes of all frames."""
         self._max_bytes = max_bytes
         self._sinks: tuple[tuple[Sink, int], ...] = ()
         """Each with its first number. Replaced, never changed: a sink may attach and detach while it is called."""
@@ -58,10 +59,10 @@ class Journal:
         log has no room for it."""
         number = len(self.frames)
         frame = self._encode(delta, number)
-        size = self._size + len(frame)
+        size = self.size + len(frame)
         if size > self._max_bytes:
             return False
-        self._size = size
+        self.size = size
         self.frames.append(frame)
         for sink, start in self._sinks:
             if start <= number:
@@ -77,7 +78,7 @@ class Journal:
         """
         encode = self._encode
         frames = [encode(event, number) for number, event in enumerate(batch, len(self.frames))]
-        if not over_limit and self._size + sum(map(len, frames)) > self._max_bytes:
+        if not over_limit and self.size + sum(map(len, frames)) > self._max_bytes:
             raise ResponseTooLarge(
                 f"The response grew over max_response_bytes ({self._max_bytes} bytes) and was ended there."
             )
@@ -103,7 +104,7 @@ class Journal:
 
     def _keep(self, frames: Sequence[Frame]) -> None:
         first = len(self.frames)
-        self._size += sum(map(len, frames))
+        self.size += sum(map(len, frames))
         self.frames.extend(frames)
         for sink, start in self._sinks:
             if start <= first:
