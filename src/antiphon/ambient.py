@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import struct
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -59,31 +60,20 @@ class _Frozen:
         return hashlib.sha256(f"{self.scope}\0{kind}\0{n}".encode()).hexdigest()[:48]
 
 
-_ID_BYTES = 18
-#: Ids whose randomness is fetched from the system in one go: the call costs more than the bytes.
-_POOLED = 64
+#: Random bytes of an id, fetched for many ids in one go: the call costs more than the bytes.
+_apart = struct.Struct("18s" * 64)
+_pool: list[bytes] = []
+os.register_at_fork(after_in_child=_pool.clear)  # what a child shares with its parent is not random
 
 
-class _Randomness:
-    """Random hex digits, fetched many at a time. A forked child drops what it shares with its parent."""
-
-    __slots__ = ("_pool",)
-
-    def __init__(self) -> None:
-        self._pool: list[str] = []
-        os.register_at_fork(after_in_child=self._pool.clear)
-
-    def token(self) -> str:
-        try:
-            return self._pool.pop()
-        except IndexError:
-            fresh = os.urandom(_ID_BYTES * _POOLED).hex()
-            size = 2 * _ID_BYTES
-            self._pool.extend(fresh[at : at + size] for at in range(size, len(fresh), size))
-            return fresh[:size]
+def _more() -> bytes:
+    """The random bytes of one id, when there are none left."""
+    first: bytes
+    first, *others = _apart.unpack(os.urandom(_apart.size))
+    _pool.extend(others)
+    return first
 
 
-_random = _Randomness()
 _frozen: ContextVar[_Frozen | None] = ContextVar("antiphon_frozen", default=None)
 
 
@@ -99,7 +89,12 @@ def new_id(kind: str) -> str:
     frozen = _frozen.get()
     if frozen is not None:
         return prefix + frozen.token(kind)
-    return f"{prefix}{time.time_ns() // 1_000_000:012x}{_random.token()}"
+    try:
+        random = _pool.pop()
+    except IndexError:
+        random = _more()
+    milliseconds = time.time_ns() // 1_000_000
+    return prefix + (milliseconds.to_bytes(6, "big") + random).hex()
 
 
 def freezing(scope: str, at: float = 0.0) -> Callable[[], contextlib.AbstractContextManager[None]]:
