@@ -36,6 +36,11 @@ class Router:
         self._demo = demo if demo is None or demo.name not in upstreams else None
         self._upstreams = dict(upstreams)
         self._default = self._upstreams.get(default) if default is not None else None
+        #: The back ends, the default first.
+        self._ordered = sorted(self._upstreams.values(), key=lambda upstream: upstream is not self._default)
+        everyone = [*([self._demo] if self._demo is not None else []), *self._ordered]
+        #: The models that configurations name; where several name one, it is the first's.
+        self._named = {m: Route(upstream, m) for upstream in reversed(everyone) for m in upstream.config.models}
 
     @property
     def upstreams(self) -> dict[str, Upstream]:
@@ -49,11 +54,9 @@ class Router:
 
     async def resolve(self, model: str) -> Route:
         """The route of a model name. Raises ``ModelNotFound`` with ``param`` "model"."""
-        if self._demo is not None and model in self._demo.config.models:
-            return Route(self._demo, model)
-        named = next((u for u in self._ordered() if model in u.config.models), None)
+        named = self._named.get(model)
         if named is not None:
-            return Route(named, model)
+            return named
         prefix, slash, rest = model.partition("/")
         by_name = self.upstreams.get(prefix) if slash and rest else None
         if by_name is None and len(self._upstreams) == 1 and self._default is not None:
@@ -86,21 +89,15 @@ class Router:
                 return {**entry, "id": model}
         raise self._unknown(model)
 
-    def _ordered(self) -> list[Upstream]:
-        """The back ends, the default first."""
-        if self._default is None:
-            return list(self._upstreams.values())
-        return [self._default, *(u for u in self._upstreams.values() if u is not self._default)]
-
     def _everyone(self) -> list[Upstream]:
-        return [*self._ordered(), *([self._demo] if self._demo is not None else [])]
+        return [*self._ordered, *([self._demo] if self._demo is not None else [])]
 
     async def _lists(self) -> list[tuple[Upstream, Mapping[str, Any]]]:
         """Each back end and its models as far as known; the old lists are asked for anew, all at once."""
-        stale = [u for u in self._ordered() if not u.listing.fresh]
+        stale = [u for u in self._ordered if not u.listing.fresh]
         if stale:
             await asyncio.gather(*(u.listing.get() for u in stale))
-        return [(u, u.listing.known) for u in self._ordered()]
+        return [(u, u.listing.known) for u in self._ordered]
 
     def _unknown(self, model: str) -> ModelNotFound:
         return ModelNotFound(f"The model '{model}' does not exist: no upstream serves it.", param="model")
