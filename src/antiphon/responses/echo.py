@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,47 +14,17 @@ from antiphon.wire.tools import echo_tools
 
 
 def begin(request: CreateResponse, *, response_id: str, created_at: int) -> Response:
-    """The Response as it begins, ``in_progress`` and empty."""
-    sent = request.raw
-    return Response(
-        id=response_id,
-        created_at=created_at,
-        model=request.model,
-        conversation=None if request.conversation_id is None else {"id": request.conversation_id},
-        frequency_penalty=_or(request.frequency_penalty, 0.0),
-        image={"context_compression": "disabled"} if request.image is not None else None,
-        instructions=request.instructions,
-        max_output_tokens=request.max_output_tokens,
-        max_tool_calls=request.max_tool_calls,
-        metadata=request.metadata or {},
-        parallel_tool_calls=request.parallel_tool_calls is not False,
-        presence_penalty=_or(request.presence_penalty, 0.0),
-        previous_response_id=request.previous_response_id,
-        prompt_cache_key=request.prompt_cache_key,
-        prompt_cache_options=sent.get("prompt_cache_options"),
-        prompt_cache_retention=request.prompt_cache_retention,
-        reasoning=_reasoning(request),
-        safety_identifier=request.safety_identifier,
-        store=request.store is not False,
-        temperature=_or(request.temperature, 1.0),
-        text=_text(request),
-        tool_choice=sent.get("tool_choice") or "auto",
-        tools=echo_tools(request.tools),
-        top_logprobs=request.top_logprobs or 0,
-        top_p=_or(request.top_p, 1.0),
-        truncation=request.truncation or "disabled",
-        user=request.user,
-        service_tier=request.service_tier or "auto",
-    )
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
+    """The Response as it begins, ``in_progress`` and empty. What was not sent has the default that it has there."""
+    echoed: dict[str, Any] = {}
+    for name, value in request.raw.items():
+        if value is not None and name in _ECHOED:
+            echoed[name] = _ECHOED[name](request)
+    return Response(id=response_id, created_at=created_at, model=request.model, **echoed)
 
 
 def _reasoning(request: CreateResponse) -> dict[str, Any]:
     """Both keys, always; what else was sent, as it was sent."""
-    sent = request.raw.get("reasoning") or {}
+    sent = request.raw["reasoning"]
     summary = sent.get("summary") or sent.get("generate_summary")
     more = {key: value for key, value in sent.items() if key in ("context", "mode") and value is not None}
     return {"effort": sent.get("effort"), "summary": summary, **more}
@@ -67,3 +39,38 @@ def _text(request: CreateResponse) -> dict[str, Any]:
     if text is not None and text.verbosity is not None:
         echoed["verbosity"] = text.verbosity
     return echoed
+
+
+#: How a parameter is repeated that was sent, and was not null.
+_ECHOED: dict[str, Callable[[CreateResponse], Any]] = {
+    "conversation": lambda request: {"id": request.conversation_id},
+    "image": lambda request: {"context_compression": "disabled"},
+    "prompt_cache_options": lambda request: request.raw["prompt_cache_options"],
+    "reasoning": _reasoning,
+    "service_tier": lambda request: request.service_tier or "auto",
+    "text": _text,
+    "tool_choice": lambda request: request.raw["tool_choice"] or "auto",
+    "tools": lambda request: echo_tools(request.tools),
+    **{
+        name: attrgetter(name)
+        for name in (
+            "frequency_penalty",
+            "instructions",
+            "max_output_tokens",
+            "max_tool_calls",
+            "metadata",
+            "parallel_tool_calls",
+            "presence_penalty",
+            "previous_response_id",
+            "prompt_cache_key",
+            "prompt_cache_retention",
+            "safety_identifier",
+            "store",
+            "temperature",
+            "top_logprobs",
+            "top_p",
+            "truncation",
+            "user",
+        )
+    },
+}
