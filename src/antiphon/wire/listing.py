@@ -19,6 +19,7 @@ _WITH_STATUS = frozenset(
         "custom_tool_call_output",
         "function_call",
         "function_call_output",
+        "message",
         "shell_call",
         "shell_call_output",
         "tool_search_call",
@@ -30,13 +31,14 @@ _WITH_STATUS = frozenset(
 def listed(item: ItemDict, new_id: Callable[[str], str]) -> ItemDict:
     """The item in its long form; ``new_id`` makes an id for its type where it has none."""
     kind = item.get("type") or "message"
-    item_id = item.get("id") or new_id(kind)
+    shown = item.copy()
+    shown["id"] = item.get("id") or new_id(kind)
+    shown["type"] = kind
     if kind in _WITH_STATUS:
-        return {**item, "id": item_id, "status": item.get("status") or "completed"}
-    if kind != "message":
-        return {**item, "id": item_id}
-    status = item.get("status") or "completed"
-    return {**item, "id": item_id, "type": kind, "status": status, "content": _parts(item)}
+        shown["status"] = item.get("status") or "completed"
+    if kind == "message":
+        shown["content"] = _parts(item)
+    return shown
 
 
 def _parts(item: ItemDict) -> Any:
