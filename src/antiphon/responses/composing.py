@@ -67,14 +67,15 @@ _FIRST = Round()
 
 
 class Composer(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes the prompts of one response. ``before`` are the items of earlier ones, ``items`` the new input, ``sources``
-    what earlier ones let the model cite."""
+    """Makes the prompts of one response. ``before`` are the items of earlier ones, ``items`` the new input (``as_sent``
+    if nothing was put in for any of it), ``sources`` what earlier ones let the model cite."""
 
     request: CreateResponse
     config: UpstreamConfig
     model: str
     before: Sequence[ItemDict]
     items: Sequence[ItemDict]
+    as_sent: bool
     toolbox: Toolbox
     sources: Mapping[str, ItemDict]
     options: TurnOptions
@@ -84,7 +85,7 @@ class Composer(msgspec.Struct, frozen=True, kw_only=True):
         """The chat request of this round."""
         toolbox = self.toolbox.with_found(at.found) if at.found else self.toolbox
 
-        def render(earlier: Sequence[ItemDict], new: Sequence[ItemDict] = ()) -> ChatRequest:
+        def render(earlier: Sequence[ItemDict], new: Sequence[ItemDict] | None = ()) -> ChatRequest:
             chat = prompt.render(
                 self.request,
                 toolbox,
@@ -102,7 +103,8 @@ class Composer(msgspec.Struct, frozen=True, kw_only=True):
             return chat
 
         may_drop = self.request.truncation == "auto"
-        return Prompt(render(self.before, self.items), [*self.before, *self.items], render, may_drop)
+        first = render(self.before, None if self.as_sent else self.items)
+        return Prompt(first, [*self.before, *self.items], render, may_drop)
 
     def turn(self, first: int, sources: Mapping[str, ItemDict]) -> TurnOptions:
         """How to read the answer whose first item is the ``first`` of the output; ``sources`` are this response's."""

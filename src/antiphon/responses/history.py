@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from antiphon.errors import InvalidRequest
 from antiphon.storage.model import ChainBroken, ChainTooLong, Owner, Store, StoredItem
 from antiphon.wire import seen as wire_seen
 from antiphon.wire.listing import listed
+from antiphon.wire.requests import CreateResponse
 
 ItemDict = dict[str, Any]
 
@@ -22,12 +23,38 @@ _encode = msgspec.json.Encoder().encode
 #: Statuses whose responses can be continued.
 _CONTINUABLE = frozenset({"completed", "incomplete"})
 
+_MESSAGE = frozenset({"message"})
+
 
 class Past(msgspec.Struct, frozen=True):
     """What was said before, oldest first, as the model is shown it, and what it may cite of that."""
 
     items: list[ItemDict] = []
     sources: dict[str, ItemDict] = {}
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What was said before, and now, and ``all`` of it together.
+
+    ``kinds`` are the types in it: what no item is, nobody has to look for. ``as_sent``: ``items`` are the input as it
+    was sent. ``files``: some part may hold a file.
+    """
+
+    past: Past
+    items: list[ItemDict]
+    all: list[ItemDict]
+    kinds: Collection[Any]
+    as_sent: bool = True
+    files: bool = False
+
+
+def only_text(request: CreateResponse) -> Said | None:
+    """What a request says that is one text and goes on from nothing; None for all others."""
+    continues = request.previous_response_id is not None or request.conversation is not None
+    if continues or not isinstance(request.input, str):
+        return None
+    items = request.input_items()
+    return Said(Past(), items, items, _MESSAGE)
 
 
 def past(stored: Sequence[StoredItem]) -> Past:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from antiphon.responses import echo, history, prompt
 from antiphon.responses.asking import ClientHeaders
 from antiphon.responses.attachments import Attachments
 from antiphon.responses.composing import Composer
-from antiphon.responses.history import Past
+from antiphon.responses.history import Past, Said
 from antiphon.responses.run import Plan
 from antiphon.responses.schema import SchemaCheck
 from antiphon.responses.sealing import Sealer
@@ -95,26 +96,28 @@ class Planner:
     ) -> Plan:
         """Everything decided; ``hold`` is of the conversation it is a turn of. Raises the 4xx the request deserves."""
         route = await self._router.resolve(request.model)
-        past, items = await self._said(request, owner, hold)
-        approved = _approved(past.items, items)
-        self._check_choice(request)
-        added = _added_tools([*past.items, *items])
-        toolsets = self._toolsets(request)
-        told, new = await self._shown(route, past, items, owner)
-        compose = self._composer(request, route, told, new, added, set(toolsets), owner)
+        said = history.only_text(request) or await self._said(request, owner, hold)
+        approved = _approved(said.past.items, said.items) if "mcp_approval_response" in said.kinds else ()
+        if isinstance(request.tool_choice, dict):
+            self._check_choice(request.tool_choice)
+        added = _added_tools(said)
+        toolsets = self._toolsets(request.tools) if request.tools else {}
+        shown = await self._shown(route, said, owner) if said.files else said
         serving = prompt = None
+        compose: Callable[[Sequence[Served]], Composer]
         if toolsets:
+            compose = partial(self._composer, request, route, shown, added, toolsets.keys(), owner)
             serving = self._serving(request, toolsets, owner)
-            unserved = Toolbox.check(request.tools or (), request.tool_choice, added, set(toolsets))
+            unserved = Toolbox.check(request.tools or (), request.tool_choice, added, toolsets.keys())
         else:
-            composer = compose(())
+            composer = self._composer(request, route, shown, added, (), owner)
             prompt, compose, unserved = composer.prompt(), lambda _: composer, composer.toolbox.unserved
         response = echo.begin(request, response_id=ambient.new_id("response"), created_at=int(ambient.now()))
-        dropped = self._unreadable(items, owner)
+        dropped = self._unreadable(said.items, owner) if "reasoning" in said.kinds else ()
         if dropped:
             response = msgspec.structs.replace(response, input_transformations=dropped)
         # With references and linked files put in: the chain must not depend on what becomes of those later.
-        kept = history.as_stored(items) if response.store or hold is not None else ()
+        kept = history.as_stored(said.items) if response.store or hold is not None else ()
         return Plan(
             owner=owner,
             response=response,
@@ -125,9 +128,9 @@ class Planner:
             compose=compose,
             prompt=prompt,
             serving=serving,
-            said=[*past.items, *items],
+            said=said.all,
             approved=approved,
-            check=_check(request, route.upstream.config),
+            check=_check(request, route.upstream.config) if request.text is not None else None,
             unserved=unserved,
             headers=headers,
             hold=hold,
@@ -136,31 +139,37 @@ class Planner:
     async def prompt(self, request: CreateResponse, owner: Owner) -> tuple[Route, ChatRequest]:
         """Only the chat request of it, for counting."""
         route = await self._router.resolve(request.model)
-        past, items = await self._said(request, owner)
-        told, new = await self._shown(route, past, items, owner)
-        compose = self._composer(request, route, told, new, _added_tools([*past.items, *items]), set(), owner)
-        return route, compose(()).prompt().request
+        said = history.only_text(request) or await self._said(request, owner)
+        shown = await self._shown(route, said, owner) if said.files else said
+        composer = self._composer(request, route, shown, _added_tools(said), (), owner)
+        return route, composer.prompt().request
 
-    async def _said(
-        self, request: CreateResponse, owner: Owner, hold: Hold | None = None
-    ) -> tuple[Past, list[ItemDict]]:
+    async def _said(self, request: CreateResponse, owner: Owner, hold: Hold | None = None) -> Said:
         """What was said before, and the input with references and linked files put in."""
-        before = await self._before(request, owner, hold)
-        items = request.input_items()
-        if isinstance(request.input, str):
-            return before, items
+        past = await self._before(request, owner, hold)
+        sent = items = request.input_items()
         wanted = prompt.references(items)
         if wanted:
-            items = prompt.resolve(items, await history.find(self._store, owner, wanted, before.items))
-        return before, await self._with_files(items)
+            items = prompt.resolve(items, await history.find(self._store, owner, wanted, past.items))
+        files = prompt.may_hold_files(items)
+        if files:
+            items = await self._with_files(items)
+        said = [*past.items, *items]
+        kinds = {item.get("type") for item in said}
+        files = files or prompt.may_hold_files(past.items)
+        return Said(past, items, said, kinds, as_sent=items is sent, files=files)
 
-    async def _shown(
-        self, route: Route, past: Past, items: list[ItemDict], owner: Owner
-    ) -> tuple[Past, list[ItemDict]]:
+    async def _shown(self, route: Route, said: Said, owner: Owner) -> Said:
         """The same with what files hold, for this model. It is not kept: a file that is deleted is shown no more."""
-        model_reads = reads(route.upstream.config, route.model)
-        told, new = await self._attachments.shown(owner, past.items, items, model_reads)
-        return msgspec.structs.replace(past, items=told), new
+        past, model_reads = said.past, reads(route.upstream.config, route.model)
+        told, new = await self._attachments.shown(owner, past.items, said.items, model_reads)
+        return msgspec.structs.replace(
+            said,
+            past=Past(told, past.sources),
+            items=new,
+            all=[*told, *new],
+            as_sent=said.as_sent and new is said.items,
+        )
 
     async def _before(self, request: CreateResponse, owner: Owner, hold: Hold | None) -> Past:
         """The chain or the conversation. An item that was put into a conversation may still link a file."""
@@ -201,35 +210,31 @@ class Planner:
         self,
         request: CreateResponse,
         route: Route,
-        past: Past,
-        items: list[ItemDict],
+        said: Said,
         added: Sequence[InputItem],
         entries: Collection[int],
         owner: Owner,
-    ) -> Callable[[Sequence[Served]], Composer]:
-        """What makes the prompts, once the tools are known that these ``entries`` of ``tools`` bring."""
-        before = refusals(past.items)
-        new = refusals(items, past.items)
-        position = len(past.items) + len(items)
-
-        def compose(served: Sequence[Served]) -> Composer:
-            toolbox = Toolbox.of(
-                request.tools, request.tool_choice, request.parallel_tool_calls, added, served, entries
-            )
+        served: Sequence[Served] = (),
+    ) -> Composer:
+        """What makes the prompts, now that the tools are known that these ``entries`` of ``tools`` bring."""
+        toolbox = Toolbox.of(request.tools, request.tool_choice, request.parallel_tool_calls, added, served, entries)
+        if added:
             toolbox = toolbox.with_found(toolbox.found_before(added))
-            return Composer(
-                request=request,
-                config=route.upstream.config,
-                model=route.model,
-                before=before,
-                items=new,
-                toolbox=toolbox,
-                sources=past.sources,
-                options=self._turn_options(request, route, toolbox, position, owner),
-                open_sealed=lambda sealed: self._sealer().open(owner, sealed),
-            )
-
-        return compose
+        before, items, as_sent = said.past.items, said.items, said.as_sent
+        if "mcp_approval_response" in said.kinds:
+            before, items, as_sent = refusals(before), refusals(items, before), False
+        return Composer(
+            request=request,
+            config=route.upstream.config,
+            model=route.model,
+            before=before,
+            items=items,
+            as_sent=as_sent,
+            toolbox=toolbox,
+            sources=said.past.sources,
+            options=self._turn_options(request, route, toolbox, len(said.all), owner),
+            open_sealed=lambda sealed: self._sealer().open(owner, sealed),
+        )
 
     def _turn_options(
         self, request: CreateResponse, route: Route, toolbox: Toolbox, position: int, owner: Owner
@@ -245,11 +250,11 @@ class Planner:
             seal=(lambda text: self._sealer().seal(owner, text)) if sealed else None,
         )
 
-    def _toolsets(self, request: CreateResponse) -> dict[int, Toolset]:
-        """What runs here of the request's ``tools``, by the place in it."""
+    def _toolsets(self, tools: Sequence[dict[str, Any]]) -> dict[int, Toolset]:
+        """What runs here of a request's ``tools``, by the place in it."""
         return {
             n: kit.toolset(entry, f"tools[{n}]")
-            for n, entry in enumerate(request.tools or ())
+            for n, entry in enumerate(tools)
             if (kit := self._tooling.kits.get(str(entry.get("type")))) is not None
         }
 
@@ -267,9 +272,9 @@ class Planner:
         at_once = 1 if request.parallel_tool_calls is False else limits.calls_at_once
         return Serving(toolsets, around, Limits(request.max_tool_calls, at_once))
 
-    def _check_choice(self, request: CreateResponse) -> None:
+    def _check_choice(self, choice: dict[str, Any]) -> None:
         """A choice that forces a tool which is not set up is refused with what it lacks."""
-        forced = request.tool_choice.get("type") if isinstance(request.tool_choice, dict) else None
+        forced = choice.get("type")
         missing = self._tooling.missing.get(forced or "")
         if missing:
             raise InvalidRequest(
@@ -289,17 +294,16 @@ class Planner:
         ]
 
 
-def _added_tools(items: Sequence[ItemDict]) -> Sequence[InputItem]:
+def _added_tools(said: Said) -> Sequence[InputItem]:
     """The items that bring tools along."""
-    added = [item for item in items if item.get("type") in _ADD_TOOLS]
-    return read_items(added) if added else ()
+    if _ADD_TOOLS.isdisjoint(said.kinds):
+        return ()
+    return read_items([item for item in said.all if item.get("type") in _ADD_TOOLS])
 
 
 def _approved(before: Sequence[ItemDict], items: Sequence[ItemDict]) -> list[ItemDict]:
     """The requests that are approved now. Raises InvalidRequest for an answer to a request that was never made."""
     answers = [(n, item) for n, item in enumerate(items) if item.get("type") == "mcp_approval_response"]
-    if not answers:
-        return []
     asked = approval_requests(before, items)
     approved: list[ItemDict] = []
     for n, item in answers:
@@ -328,7 +332,8 @@ def _part_of(url: str, items: Sequence[ItemDict]) -> str:
 
 def _stored_request(request: CreateResponse) -> bytes:
     """The request as it is kept: without its input, which is in the items, and without anybody's secrets."""
-    kept = {key: value for key, value in request.raw.items() if key != "input"}
+    kept = request.raw.copy()
+    kept.pop("input", None)
     if request.tools:
         kept["tools"] = without_secrets(request.tools)
     return _encode(kept)

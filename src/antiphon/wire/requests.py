@@ -144,11 +144,17 @@ class CreateResponse(Parameters, kw_only=True):
             return inputs.text_items(sent)
         return [item_without_secrets(item) for item in inputs.named_items(sent or ())]
 
+    def typed_items(self) -> list[InputItem]:
+        """The typed view of the same."""
+        if isinstance(self.input, str):
+            return [inputs.Message(role="user", content=self.input)]
+        return self.input or []
+
     @property
     def conversation_id(self) -> str | None:
         """The conversation that this is a turn of, however it was named."""
         named = self.conversation
-        return named.id if isinstance(named, ConversationReference) else named
+        return named if named is None or isinstance(named, str) else named.id
 
     @property
     def wants_logprobs(self) -> bool:
@@ -212,11 +218,12 @@ def read_create(tree: dict[str, Any]) -> CreateResponse:
         raise missing_parameter("model")
     items = tree.get("input")
     typed = {**tree, "input": inputs.named_items(items)} if isinstance(items, list) else tree
-    if not _OURS.isdisjoint(typed):
+    unknown = {} if _FIELDS.issuperset(tree) else {key: value for key, value in tree.items() if key not in _FIELDS}
+    if not _OURS.isdisjoint(unknown):
         typed = {key: value for key, value in typed.items() if key not in _OURS}
     request: CreateResponse = convert(typed, CreateResponse)
     request.raw = tree
-    request.unknown = {key: tree[key] for key in tree.keys() - _FIELDS}
+    request.unknown = unknown
     refuse_unsupported(tree)
     if request.conversation is not None and request.previous_response_id is not None:
         raise InvalidRequest(
@@ -241,7 +248,7 @@ def check_input(items: list[InputItem], where: str = "input") -> None:
     """What the types alone cannot say, and what is not available. Raises InvalidRequest."""
     inputs.check_items(items, where)
     for n, item in enumerate(items):
-        if isinstance(item, inputs.CompactionTrigger):
+        if type(item) is inputs.CompactionTrigger:
             raise UnsupportedParameter(
                 f"Unsupported parameter: '{where}[{n}]': compaction on request is not available.",
                 param=f"{where}[{n}].type",

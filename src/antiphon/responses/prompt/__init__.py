@@ -4,7 +4,14 @@
 references, which files must be fetched, and what to leave out when the context is full. All pure.
 """
 
-from antiphon.responses.prompt.history import drop_oldest_turn, file_urls, inline_files, references, resolve
+from antiphon.responses.prompt.history import (
+    drop_oldest_turn,
+    file_urls,
+    inline_files,
+    may_hold_files,
+    references,
+    resolve,
+)
 from antiphon.responses.prompt.render import render
 
-__all__ = ["drop_oldest_turn", "file_urls", "inline_files", "references", "render", "resolve"]
+__all__ = ["drop_oldest_turn", "file_urls", "inline_files", "may_hold_files", "references", "render", "resolve"]

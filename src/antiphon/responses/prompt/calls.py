@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard, get_args
 
 from antiphon.errors import InvalidRequest
 from antiphon.responses.prompt.content import ChatPart, chat_parts, image_part
@@ -36,8 +36,31 @@ Output = (
 
 AnyCall = Call | inputs.McpCall
 
+_CALLS = frozenset(get_args(Call))
+_ANY_CALLS = frozenset(get_args(AnyCall))
+_OUTPUTS = frozenset(get_args(Output))
+_PAIRED = _CALLS | _OUTPUTS
+
 #: What the model reads of a call whose result may come in a later request.
 PENDING = "The result is not available yet."
+
+
+# ``type(item) in`` and not isinstance, which asks the metaclass of each struct of a union in turn (a microsecond).
+
+
+def is_call(item: InputItem) -> TypeGuard[AnyCall]:
+    """Whether this is a call of any kind."""
+    return type(item) in _ANY_CALLS
+
+
+def is_output(item: InputItem) -> TypeGuard[Output]:
+    """Whether this is the result of a call."""
+    return type(item) in _OUTPUTS
+
+
+def _is_answered(item: InputItem) -> TypeGuard[Call]:
+    """Whether this is a call whose result is an item of its own."""
+    return type(item) in _CALLS
 
 
 def pair(items: Sequence[InputItem]) -> dict[int, int]:
@@ -47,15 +70,17 @@ def pair(items: Sequence[InputItem]) -> dict[int, int]:
     Raises InvalidRequest for an output without a call before it, and for a call that nobody answered, unless it was
     cut off (status ``incomplete``) or may be answered later (``async``).
     """
+    if _PAIRED.isdisjoint(map(type, items)):
+        return {}
     waiting: defaultdict[str, deque[int]] = defaultdict(deque)
     aliases: dict[str, str] = {}
     answers: dict[int, int] = {}
     for n, item in enumerate(items):
-        if isinstance(item, Call):
+        if _is_answered(item):
             waiting[item.call_id].append(n)
             if item.id:
                 aliases[item.id] = item.call_id
-        elif isinstance(item, Output):
+        elif is_output(item):
             key = _answered_id(item, aliases)
             if key is None:
                 continue  # a late result that names no call
@@ -69,18 +94,18 @@ def pair(items: Sequence[InputItem]) -> dict[int, int]:
 
 
 def _answered_id(item: Output, aliases: dict[str, str]) -> str | None:
-    if isinstance(item, inputs.LocalShellCallOutput) and item.call_id is None:
+    if type(item) is inputs.LocalShellCallOutput and item.call_id is None:
         return aliases.get(item.id or "", item.id or "")
     return item.call_id
 
 
 def is_dropped(item: AnyCall) -> bool:
     """A call that, without an answer, the model is not shown: it was cut off while it was written."""
-    return not isinstance(item, inputs.McpCall) and item.status == "incomplete"
+    return type(item) is not inputs.McpCall and item.status == "incomplete"
 
 
 def _check_unanswered(item: InputItem) -> None:
-    if not isinstance(item, Call) or is_dropped(item) or getattr(item, "is_async", None):
+    if not _is_answered(item) or is_dropped(item) or getattr(item, "is_async", None):
         return
     kind = "function call" if isinstance(item, inputs.FunctionCall) else _words(item)
     raise InvalidRequest(f"No tool output found for {kind} {item.call_id}.", param="input", code="invalid_value")
@@ -130,7 +155,7 @@ def _name_and_arguments(item: AnyCall, toolbox: Toolbox) -> tuple[str, str]:
 
 def result_parts(item: Output, path: str) -> list[ChatPart]:
     """What a call gave, as chat parts; ``path`` is the item's JSON path. Raises InvalidRequest."""
-    if isinstance(item, inputs.FunctionCallOutput | inputs.CustomToolCallOutput):
+    if type(item) is inputs.FunctionCallOutput or type(item) is inputs.CustomToolCallOutput:
         return chat_parts(item.output, f"{path}.output")
     if isinstance(item, inputs.ComputerCallOutput):
         return [image_part(item.output, f"{path}.output")]

@@ -14,12 +14,33 @@ import msgspec
 from antiphon.errors import InvalidRequest
 from antiphon.responses.prompt.files import file_part, unknown_file
 from antiphon.wire.inputs import Screenshot
-from antiphon.wire.parts import ComputerScreenshot, Content, InputAudio, InputFile, InputImage, Refusal
+from antiphon.wire.parts import (
+    ComputerScreenshot,
+    Content,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputText,
+    OutputText,
+    PlainText,
+    Refusal,
+)
 
 ChatPart = dict[str, Any]
 
 #: What stands in a tool's text for a part that had to move to the next message.
 PLACEHOLDERS = {"image_url": "[image]", "input_audio": "[audio]", "file": "[file]"}
+
+
+def one_text(content: str | Sequence[Content] | None) -> str | None:
+    """The text of content that is one text alone, as most is; None for all other."""
+    if content is None or isinstance(content, str):
+        return content
+    if len(content) == 1:
+        part = content[0]
+        if type(part) is InputText or type(part) is OutputText or type(part) is PlainText:
+            return part.text
+    return None
 
 
 def chat_parts(content: str | Sequence[Content] | None, path: str) -> list[ChatPart]:

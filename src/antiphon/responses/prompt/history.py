@@ -18,6 +18,7 @@ ItemDict = dict[str, Any]
 #: Items that say how to go on rather than what was said: kept when turns are dropped.
 _STANDING = frozenset({"additional_tools", "configuration_update", "tool_search_output"})
 _STANDING_ROLES = frozenset({"system", "developer"})
+_TEXTS = frozenset({"input_text", "output_text", "reasoning_text", "refusal", "summary_text", "text"})
 
 
 def references(items: Sequence[ItemDict]) -> list[str]:
@@ -38,6 +39,19 @@ def _resolved(item: ItemDict, n: int, found: Mapping[str, ItemDict]) -> ItemDict
             f"Item with id '{item['id']}' not found. Items are kept only when 'store' is true.", param=f"input[{n}].id"
         )
     return found[item["id"]]
+
+
+def may_hold_files(items: Sequence[ItemDict]) -> bool:
+    """Whether any part of them is more than text, so that it is worth to look for files."""
+    for item in items:
+        for parts in (item.get("content"), item.get("output")):
+            if isinstance(parts, dict):
+                return True
+            if isinstance(parts, list):
+                for part in parts:
+                    if isinstance(part, dict) and part.get("type") not in _TEXTS:
+                        return True
+    return False
 
 
 def file_urls(items: Sequence[ItemDict]) -> list[str]:

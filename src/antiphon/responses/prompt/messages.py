@@ -17,15 +17,16 @@ from antiphon.errors import NotFound
 from antiphon.responses.prompt.calls import (
     PENDING,
     AnyCall,
-    Output,
     call_id,
+    is_call,
     is_dropped,
+    is_output,
     mcp_result,
     pair,
     result_parts,
     tool_call,
 )
-from antiphon.responses.prompt.content import ChatPart, chat_parts, simplest, split_media
+from antiphon.responses.prompt.content import ChatPart, chat_parts, one_text, simplest, split_media
 from antiphon.responses.toolbox import Toolbox
 from antiphon.wire import inputs
 from antiphon.wire.inputs import InputItem
@@ -46,13 +47,29 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
 
 def messages_of(instructions: str | None, items: Sequence[InputItem], manner: Manner) -> list[ChatMessage]:
     """The chat messages of a conversation. Raises InvalidRequest, NotFound for a reference left unresolved."""
-    scribe = _Scribe(items, manner)
-    if instructions is not None:
-        scribe.messages.append({"role": "system", "content": instructions})
-    for n, item in enumerate(items):
-        scribe.take(n, item)
-    scribe.close_calls()
-    return scribe.messages
+    messages = _texts(items, manner)
+    if messages is None:
+        scribe = _Scribe(items, manner)
+        for n, item in enumerate(items):
+            scribe.take(n, item)
+        scribe.close_calls()
+        messages = scribe.messages
+    return messages if instructions is None else [{"role": "system", "content": instructions}, *messages]
+
+
+def _texts(items: Sequence[InputItem], manner: Manner) -> list[ChatMessage] | None:
+    """The messages of a conversation that is nothing but texts, as most are; None for any other."""
+    messages: list[ChatMessage] = []
+    for item in items:
+        if type(item) is not inputs.Message or not (text := one_text(item.content)):
+            return None
+        messages.append({"role": _role(item, manner), "content": text})
+    return messages
+
+
+def _role(item: inputs.Message, manner: Manner) -> str:
+    spoken = item.role == "user" or item.role == "assistant"
+    return item.role if spoken or manner.developer_role else "system"
 
 
 class _Scribe:
@@ -66,27 +83,27 @@ class _Scribe:
         self._calls: list[int] = []
         self._ids: set[str] = set()
         self._reasoning: list[str] = []
-        self._turn_from = -1 if manner.all_reasoning else _last_user(items)
+        self._turn_from = -1 if manner.all_reasoning or not manner.reasoning_field else _last_user(items)
         #: The last message, while it is assistant text that calls may still join.
         self._open_text: ChatMessage | None = None
 
     def take(self, n: int, item: InputItem) -> None:
         """Write this item, or keep it for the message it belongs to."""
-        if isinstance(item, inputs.Message):
+        if type(item) is inputs.Message:
             self.close_calls()
             self._say(n, item)
-        elif isinstance(item, AnyCall):
+        elif is_call(item):
             self._call(n, item)
-        elif isinstance(item, inputs.Reasoning):
+        elif type(item) is inputs.Reasoning:
             self._think(n, item)
-        elif isinstance(item, Output):
+        elif is_output(item):
             self.close_calls()  # its text is written with its call
-            if isinstance(item, inputs.FunctionCallOutput) and item.call_id is None:
+            if type(item) is inputs.FunctionCallOutput and item.call_id is None:
                 self._late_result(n, item)
-        elif isinstance(item, inputs.Compaction):
+        elif type(item) is inputs.Compaction:
             self.close_calls()
             self._summary(item)
-        elif isinstance(item, inputs.ItemReference):
+        elif type(item) is inputs.ItemReference:
             raise NotFound(f"Item with id '{item.id}' not found.", param=self._path(n))
 
     def close_calls(self) -> None:
@@ -98,7 +115,7 @@ class _Scribe:
             message = self._append("assistant", "")
         self._attach_reasoning(message)
         calls = [self._items[n] for n in self._calls]
-        message["tool_calls"] = [tool_call(item, self._manner.toolbox) for item in calls if isinstance(item, AnyCall)]
+        message["tool_calls"] = [tool_call(item, self._manner.toolbox) for item in calls if is_call(item)]
         media: list[ChatPart] = []
         for n in self._calls:
             media += self._result(n)
@@ -111,7 +128,7 @@ class _Scribe:
     def _call(self, n: int, item: AnyCall) -> None:
         if n not in self._answers and is_dropped(item):
             return
-        alone = isinstance(item, inputs.McpCall)  # its result is part of it, so the next call came after
+        alone = type(item) is inputs.McpCall  # its result is part of it, so the next call came after
         if alone or call_id(item) in self._ids:
             self.close_calls()
         self._calls.append(n)
@@ -124,32 +141,31 @@ class _Scribe:
         item, answer = self._items[n], self._answers.get(n)
         media: list[ChatPart] = []
         content: str | list[ChatPart] = PENDING
-        if isinstance(item, inputs.McpCall):
+        if type(item) is inputs.McpCall:
             content = mcp_result(item)
         elif answer is not None:
             output = self._items[answer]
-            assert isinstance(output, Output)
+            assert is_output(output)
             texts, media = split_media(result_parts(output, self._path(answer)), mark=True)
             content = simplest(texts)
-        assert isinstance(item, AnyCall)
+        assert is_call(item)
         self.messages.append({"role": "tool", "tool_call_id": call_id(item), "content": content})
         return media
 
     def _say(self, n: int, item: inputs.Message) -> None:
-        parts = chat_parts(item.content, f"{self._path(n)}.content")
+        text = one_text(item.content)
+        parts = [] if text else chat_parts(item.content, f"{self._path(n)}.content")
         if item.role == "user":
             self._reasoning.clear()
-            self._append("user", simplest(parts))
+            self._append("user", text or simplest(parts))
             return
         texts, media = split_media(parts)
-        if item.role == "assistant":
-            if texts:  # an empty answer says nothing, and strict back ends refuse it
-                message = self._append("assistant", simplest(texts))
-                self._attach_reasoning(message)
-                self._open_text = message
-        else:
-            role = item.role if self._manner.developer_role else "system"
-            self._append(role, simplest(texts))
+        if item.role != "assistant":
+            self._append(_role(item, self._manner), text or simplest(texts))
+        elif text or texts:  # an empty answer says nothing, and strict back ends refuse it
+            message = self._append("assistant", text or simplest(texts))
+            self._attach_reasoning(message)
+            self._open_text = message
         if media:
             self._append("user", media)
 
@@ -195,6 +211,6 @@ def _last_user(items: Sequence[InputItem]) -> int:
     """The place of the last user message, -1 without one: reasoning after it is of the current turn."""
     for n in range(len(items) - 1, -1, -1):
         item = items[n]
-        if isinstance(item, inputs.Message) and item.role == "user":
+        if type(item) is inputs.Message and item.role == "user":
             return n
     return -1

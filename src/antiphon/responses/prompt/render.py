@@ -20,6 +20,8 @@ from antiphon.wire.requests import CreateResponse
 ItemDict = dict[str, Any]
 
 _FORWARDED = frozenset(name for name, _ in FORWARDED)
+#: What else of a request shapes the parameters of its chat request.
+_SHAPING = _FORWARDED | {"include", "max_output_tokens", "reasoning", "text"}
 
 
 def _opens_nothing(_sealed: str) -> str | None:
@@ -46,8 +48,8 @@ def render(
     of tools. ``first_round``: no model call of this response came before. ``max_output_tokens``: what is left of the
     request's limit. Raises InvalidRequest for input that no model can be shown.
     """
-    sent = request.input_items() if items is None else items
-    said = [*read_items(history, "history"), *read_items(sent), *read_items(produced, "output")]
+    sent = request.typed_items() if items is None else read_items(items)
+    said = [*read_items(history, "history"), *sent, *read_items(produced, "output")]
     manner = Manner(
         toolbox=toolbox,
         developer_role=config.developer_role,
@@ -62,7 +64,7 @@ def render(
     chat: ChatRequest = {"model": model, "messages": messages}
     chat.update(toolbox.fields(first_round=first_round))
     chat.update(_parameters(request, said, config, max_output_tokens))
-    if config.forward_unknown:
+    if config.forward_unknown and request.unknown:
         chat.update((key, value) for key, value in request.unknown.items() if value is not None and key not in chat)
     chat["stream"] = True
     chat["stream_options"] = {"include_usage": True}
@@ -72,6 +74,8 @@ def render(
 def _parameters(
     request: CreateResponse, said: Sequence[InputItem], config: UpstreamConfig, limit: int | None
 ) -> dict[str, Any]:
+    if limit is None and _SHAPING.isdisjoint(request.raw) and ConfigurationUpdate not in map(type, said):
+        return {}
     chat: dict[str, Any] = {}
     if not _FORWARDED.isdisjoint(request.raw):
         for name, chat_name in FORWARDED:
@@ -99,7 +103,7 @@ def _effort_and_format(request: CreateResponse, said: Sequence[InputItem]) -> tu
     effort = request.reasoning.effort if request.reasoning else None
     form = request.text.format if request.text else None
     for item in said:
-        if isinstance(item, ConfigurationUpdate):
+        if type(item) is ConfigurationUpdate:
             effort = (item.reasoning.effort if item.reasoning else None) or effort
             form = (item.text.format if item.text else None) or form
     return effort, form

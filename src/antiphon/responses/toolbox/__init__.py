@@ -62,7 +62,7 @@ class Toolbox:
         tools: Sequence[dict[str, Any]] | None,
         tool_choice: str | dict[str, Any] | None = None,
         parallel: bool | None = None,
-        items: Iterable[InputItem] = (),
+        items: Sequence[InputItem] = (),
         served: Sequence[Served] = (),
         entries: Collection[int] = (),
     ) -> Toolbox:
@@ -71,6 +71,8 @@ class Toolbox:
         ``served`` are those that we run, ``entries`` the places in ``tools`` that could bring some. Raises
         InvalidRequest: a malformed tool, or a ``tool_choice`` that cannot be met.
         """
+        if not tools and not items and tool_choice is None:
+            return _EMPTY
         choice = read_tool_choice(tool_choice)
         read = _read(tools, items)
         if not read and choice == "auto":
@@ -145,7 +147,7 @@ class Toolbox:
 
         A choice that forces a call holds for the first model call of a response only; else the run could not end.
         """
-        offered = self.offered
+        offered = self.offered if self._offers else ()
         if not offered:
             return {}
         fields: dict[str, Any] = {"tools": offered, "parallel_tool_calls": self.parallel}
@@ -162,7 +164,7 @@ def _read(tools: Sequence[dict[str, Any]] | None, items: Iterable[InputItem]) ->
     """Those of the request, and behind them those that items bring."""
     read = read_tools(tools) if tools else []
     for item in items:
-        if isinstance(item, AdditionalTools | ToolSearchOutput):
+        if type(item) is AdditionalTools or type(item) is ToolSearchOutput:
             read += read_tools(item.tools, f"input.{item.__struct_config__.tag}.tools")
     return read
 
