@@ -63,6 +63,16 @@ def test_a_prompt_is_the_same_every_time(items: list[ItemDict], config: Upstream
     assert items == before
 
 
+@given(
+    st.lists(st.builds(dict, role=st.sampled_from(["user", "assistant", "system", "developer"]), content=st.text())),
+    CONFIGS,
+)
+def test_receipts_change_nothing(said: list[ItemDict], config: UpstreamConfig) -> None:
+    """A conversation of texts alone reads the same as one with an item in it that is not shown."""
+    items = [{"role": "user", "content": "hi"}, *said]
+    assert prompt([*items, {"type": "web_search_call"}], config=config) == prompt(items, config=config)
+
+
 @given(conversations(), st.data())
 def test_history_and_input_are_one_conversation(items: list[ItemDict], data: st.DataObject) -> None:
     """Where the stored part ends and the new part begins makes no difference to the prompt."""

@@ -12,6 +12,7 @@ from antiphon.config import ResponsesConfig
 from antiphon.errors import InvalidRequest
 from antiphon.storage.model import ChainBroken, ChainTooLong, Owner, Store, StoredItem
 from antiphon.wire import seen as wire_seen
+from antiphon.wire.inputs import text_items
 from antiphon.wire.listing import listed
 from antiphon.wire.requests import CreateResponse
 
@@ -31,6 +32,10 @@ class Past(msgspec.Struct, frozen=True):
 
     items: list[ItemDict] = []
     sources: dict[str, ItemDict] = {}
+
+
+#: The past of a conversation that begins; shared, as nobody changes a past.
+NOTHING = Past()
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -53,8 +58,8 @@ def only_text(request: CreateResponse) -> Said | None:
     continues = request.previous_response_id is not None or request.conversation is not None
     if continues or not isinstance(request.input, str):
         return None
-    items = request.input_items()
-    return Said(Past(), items, items, _MESSAGE)
+    items = text_items(request.input)
+    return Said(NOTHING, items, items, _MESSAGE)
 
 
 def past(stored: Sequence[StoredItem]) -> Past:

@@ -176,7 +176,7 @@ class Planner:
         if request.previous_response_id is not None:
             return await history.chain(self._store, owner, request.previous_response_id, self._config)
         if request.conversation_id is None:
-            return Past()
+            return history.NOTHING
         past = history.past(await self._conversations.history(owner, request.conversation_id, hold))
         return Past(await self._with_files(past.items), past.sources)
 

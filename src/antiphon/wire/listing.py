@@ -36,12 +36,13 @@ def listed(item: ItemDict, new_id: Callable[[str], str]) -> ItemDict:
     shown["type"] = kind
     if kind in _WITH_STATUS:
         shown["status"] = item.get("status") or "completed"
-    if kind == "message":
+    if kind == "message" and not isinstance(item.get("content"), list):
         shown["content"] = _parts(item)
     return shown
 
 
 def _parts(item: ItemDict) -> Any:
+    """The content as a list, which it was not."""
     content = item.get("content")
     if not isinstance(content, str):
         return [] if content is None else content

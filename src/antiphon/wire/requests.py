@@ -142,7 +142,10 @@ class CreateResponse(Parameters, kw_only=True):
         sent = self.raw.get("input")
         if isinstance(sent, str):
             return inputs.text_items(sent)
-        return [item_without_secrets(item) for item in inputs.named_items(sent or ())]
+        return [
+            item_without_secrets(item) if item["type"] in _BRINGS_TOOLS else item
+            for item in inputs.named_items(sent or ())
+        ]
 
     def typed_items(self) -> list[InputItem]:
         """The typed view of the same."""
@@ -164,6 +167,7 @@ class CreateResponse(Parameters, kw_only=True):
 
 _FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(Parameters))
 _OURS = frozenset(("", " "))
+_BRINGS_TOOLS = frozenset(("additional_tools", "tool_search_output"))
 COUNTED = frozenset(
     (
         "conversation",
@@ -239,7 +243,7 @@ def read_create(tree: dict[str, Any]) -> CreateResponse:
 def item_without_secrets(item: dict[str, Any]) -> dict[str, Any]:
     """The item without the credentials of tools that it brings along."""
     tools = item.get("tools")
-    if item["type"] not in ("additional_tools", "tool_search_output") or not isinstance(tools, list):
+    if item["type"] not in _BRINGS_TOOLS or not isinstance(tools, list):
         return item
     return {**item, "tools": without_secrets(tools)}
 

@@ -23,7 +23,7 @@ _TEXTS = frozenset({"input_text", "output_text", "reasoning_text", "refusal", "s
 
 def references(items: Sequence[ItemDict]) -> list[str]:
     """The ids of stored items that stand in for themselves, each once, in order."""
-    return list(dict.fromkeys(str(item["id"]) for item in items if item.get("type") == "item_reference"))
+    return list(dict.fromkeys([str(item["id"]) for item in items if item.get("type") == "item_reference"]))
 
 
 def resolve(items: Sequence[ItemDict], found: Mapping[str, ItemDict]) -> list[ItemDict]:

@@ -48,8 +48,10 @@ def render(
     of tools. ``first_round``: no model call of this response came before. ``max_output_tokens``: what is left of the
     request's limit. Raises InvalidRequest for input that no model can be shown.
     """
-    sent = request.typed_items() if items is None else read_items(items)
-    said = [*read_items(history, "history"), *sent, *read_items(produced, "output")]
+    said = read_items(history, "history") if history else []
+    said += request.typed_items() if items is None else read_items(items)
+    if produced:
+        said += read_items(produced, "output")
     manner = Manner(
         toolbox=toolbox,
         developer_role=config.developer_role,
