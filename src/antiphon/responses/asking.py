@@ -48,7 +48,7 @@ class Asking:
         waits: bool,
         keep: Keep | None,
     ) -> None:
-        self.usage = Usage()
+        self.usage = _NOTHING
         self.service_tier: str | None = None
         self._route = route
         self._headers = headers
@@ -164,8 +164,12 @@ class Asking:
         return turn
 
     def _count(self, turn: Turn) -> None:
-        self.usage += turn.usage
+        self.usage = turn.usage if self.usage is _NOTHING else self.usage + turn.usage
         self.service_tier = turn.service_tier or self.service_tier
+
+
+#: The usage of no answer.
+_NOTHING = Usage()
 
 
 def _adds_nothing(_delta: Delta) -> bool:

@@ -27,29 +27,19 @@ from antiphon.wire.items import (
 from antiphon.wire.response import Response
 
 
-class _Growing:
-    """An item between ``added`` and ``done``: its parts as they began, and the pieces each has got."""
-
-    __slots__ = ("parts", "pieces")
-
-    def __init__(self) -> None:
-        self.parts: list[Part] = []
-        self.pieces: dict[int, list[str]] = {}
-
-    def text(self, part_index: int) -> str:
-        return "".join(self.pieces.get(part_index, ()))
-
-
 class Fold:
     """A Response growing event by event. ``output`` are its items so far, those that grow as they began."""
 
-    __slots__ = ("_growing", "_response", "output")
+    __slots__ = ("_growing", "_pieces", "_response", "output")
 
     def __init__(self) -> None:
         self.output: list[Item] = []
         self._response: Response | None = None
         """As the last event that carries one has it; its output may be behind ``output``."""
-        self._growing: dict[int, _Growing] = {}
+        self._growing: dict[int, list[Part]] = {}
+        """Items between ``added`` and ``done``: their parts as they began."""
+        self._pieces: dict[tuple[int, int], list[str]] = {}
+        """What deltas added to the parts of these items."""
 
     @property
     def response(self) -> Response:
@@ -71,6 +61,7 @@ class Fold:
             self._response = response
             self.output = list(response.output)
             self._growing.clear()
+            self._pieces.clear()
 
     def snapshot(self) -> Response:
         """The Response with the text that growing items have so far."""
@@ -78,20 +69,19 @@ class Fold:
         if not self._growing:
             return response
         output = list(response.output)
-        for index, growing in self._growing.items():
-            output[index] = _grown(output[index], growing)
+        for index, parts in self._growing.items():
+            output[index] = self._grown(output[index], index, parts)
         return msgspec.structs.replace(response, output=output)
 
     def _grow(self, delta: Delta) -> None:
         channel = delta.channel
-        growing = self._growing.get(channel.output_index)
-        if growing is not None:
-            growing.pieces.setdefault(channel.part_index, []).append(delta.text)
+        if channel.output_index in self._growing:
+            self._pieces.setdefault((channel.output_index, channel.part_index), []).append(delta.text)
 
     def _added(self, payload: dict[str, Any]) -> None:
         index = payload["output_index"]
         self.output[index : index + 1] = [payload["item"]]
-        self._growing[index] = _Growing()
+        self._growing[index] = []
 
     def _done(self, payload: dict[str, Any]) -> None:
         index = payload["output_index"]
@@ -99,9 +89,27 @@ class Fold:
         self._growing.pop(index, None)
 
     def _part_added(self, payload: dict[str, Any]) -> None:
-        growing = self._growing.get(payload["output_index"])
-        if growing is not None:
-            growing.parts.append(payload["part"])
+        parts = self._growing.get(payload["output_index"])
+        if parts is not None:
+            parts.append(payload["part"])
+
+    def _text(self, index: int, part: int) -> str:
+        return "".join(self._pieces.get((index, part), ()))
+
+    def _grown(self, item: Item, index: int, begun: list[Part]) -> Item:
+        """The item with what its parts have so far."""
+        if isinstance(item, FunctionCall):
+            return msgspec.structs.replace(item, arguments=self._text(index, 0))
+        if isinstance(item, CustomToolCall):
+            return msgspec.structs.replace(item, input=self._text(index, 0))
+        parts = [_filled(part, self._text(index, n)) for n, part in enumerate(begun)]
+        if isinstance(item, Message):
+            return msgspec.structs.replace(item, content=[p for p in parts if isinstance(p, OutputText | Refusal)])
+        if not isinstance(item, Reasoning):
+            return item  # of a tool of ours: it is told whole
+        summary = [part for part in parts if isinstance(part, SummaryText)]
+        raw = [part for part in parts if isinstance(part, ReasoningText)]
+        return Reasoning(id=item.id, status=item.status, summary=summary, content=raw or item.content)
 
 
 #: What changes the items. The events that carry a Response say all of it; any other repeats what deltas said.
@@ -119,21 +127,6 @@ def fold(events: Iterable[AnyEvent]) -> Response:
     for event in events:
         folding.apply(event)
     return folding.snapshot()
-
-
-def _grown(item: Item, growing: _Growing) -> Item:
-    if isinstance(item, FunctionCall):
-        return msgspec.structs.replace(item, arguments=growing.text(0))
-    if isinstance(item, CustomToolCall):
-        return msgspec.structs.replace(item, input=growing.text(0))
-    parts = [_filled(part, growing.text(n)) for n, part in enumerate(growing.parts)]
-    if isinstance(item, Message):
-        return msgspec.structs.replace(item, content=[p for p in parts if isinstance(p, OutputText | Refusal)])
-    if not isinstance(item, Reasoning):
-        return item  # of a tool of ours: it is told whole
-    summary = [part for part in parts if isinstance(part, SummaryText)]
-    raw = [part for part in parts if isinstance(part, ReasoningText)]
-    return Reasoning(id=item.id, status=item.status, summary=summary, content=raw or item.content)
 
 
 def _filled(part: Part, text: str) -> Part:

@@ -69,7 +69,7 @@ class EventEncoder:
         return b'%b%d,"response":%b}\n\n' % (head, number, self._shown)
 
     def _enter(self, channel: Channel) -> None:
-        name = channel.kind.stem + ".delta"
+        name = channel.kind.delta
         self._channel = channel
         self._head = self._heads.get(name) or self._begin(name)
         place = channel.place()

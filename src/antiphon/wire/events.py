@@ -8,7 +8,7 @@ thousands: a piece of text and the ``Channel`` it belongs to, which knows everyt
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -16,25 +16,31 @@ from antiphon.wire.items import Item, Logprob, Part
 from antiphon.wire.response import Response
 
 
-class Kind(NamedTuple):
-    """What is peculiar to one kind of text: the stem of its two events, the ``.done`` key, and the key of its part."""
+class Kind(msgspec.Struct, frozen=True):
+    """What is peculiar to one kind of text: the names of its events, the ``.done`` key, and the key of its part."""
 
     stem: str
+    delta: str
+    done: str
     done_key: str
     index_key: str | None
-    logprobs: bool = False
+    part_added: str
+    part_done: str
+    logprobs: bool
 
 
-OUTPUT_TEXT = Kind("response.output_text", "text", "content_index", logprobs=True)
-REFUSAL = Kind("response.refusal", "refusal", "content_index")
-REASONING_TEXT = Kind("response.reasoning_text", "text", "content_index")
-SUMMARY_TEXT = Kind("response.reasoning_summary_text", "text", "summary_index")
-FUNCTION_ARGUMENTS = Kind("response.function_call_arguments", "arguments", None)
-CUSTOM_INPUT = Kind("response.custom_tool_call_input", "input", None)
-MCP_ARGUMENTS = Kind("response.mcp_call_arguments", "arguments", None)
+def _kind(stem: str, done_key: str, index_key: str | None, *, part: str = "", logprobs: bool = False) -> Kind:
+    stem, part = f"response.{stem}", f"response.{part}"
+    return Kind(stem, f"{stem}.delta", f"{stem}.done", done_key, index_key, f"{part}.added", f"{part}.done", logprobs)
 
-#: By position: ``wire/segments`` stores the number. Append only.
-KINDS = (OUTPUT_TEXT, REFUSAL, REASONING_TEXT, SUMMARY_TEXT, FUNCTION_ARGUMENTS, CUSTOM_INPUT, MCP_ARGUMENTS)
+
+OUTPUT_TEXT = _kind("output_text", "text", "content_index", part="content_part", logprobs=True)
+REFUSAL = _kind("refusal", "refusal", "content_index", part="content_part")
+REASONING_TEXT = _kind("reasoning_text", "text", "content_index", part="content_part")
+SUMMARY_TEXT = _kind("reasoning_summary_text", "text", "summary_index", part="reasoning_summary_part")
+FUNCTION_ARGUMENTS = _kind("function_call_arguments", "arguments", None)
+CUSTOM_INPUT = _kind("custom_tool_call_input", "input", None)
+MCP_ARGUMENTS = _kind("mcp_call_arguments", "arguments", None)
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -54,20 +60,20 @@ class Channel(msgspec.Struct, frozen=True):
 
     def place(self) -> dict[str, Any]:
         """The keys that all events of this text share."""
-        place: dict[str, Any] = {"item_id": self.item_id, "output_index": self.output_index}
-        if self.kind.index_key is not None:
-            place[self.kind.index_key] = self.part_index
-        return place
+        key = self.kind.index_key
+        if key is None:
+            return {"item_id": self.item_id, "output_index": self.output_index}
+        return {"item_id": self.item_id, "output_index": self.output_index, key: self.part_index}
 
     def done(self, text: str, logprobs: Iterable[Logprob] = (), *, name: str | None = None) -> Event:
         """The event that repeats what the deltas said. Older clients want the function's ``name`` here."""
-        payload = self.place()
-        payload[self.kind.done_key] = text
-        if self.kind.logprobs:
+        payload, kind = self.place(), self.kind
+        payload[kind.done_key] = text
+        if kind.logprobs:
             payload["logprobs"] = list(logprobs)
         if name is not None:
             payload["name"] = name
-        return Event(self.kind.stem + ".done", payload)
+        return Event(kind.done, payload)
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -80,7 +86,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     @property
     def type(self) -> str:
         """The wire type, before any dialect."""
-        return self.channel.kind.stem + ".delta"
+        return self.channel.kind.delta
 
 
 AnyEvent = Event | Delta
@@ -129,17 +135,15 @@ def annotation_added(channel: Channel, annotation_index: int, annotation: dict[s
 
 def part_added(channel: Channel, part: Part) -> Event:
     """A part of an item begins, empty."""
-    return _part(channel, part, "added")
+    payload = channel.place()
+    payload["part"] = part
+    return Event(channel.kind.part_added, payload)
 
 
 def part_done(channel: Channel, part: Part, *, interrupted: bool = False) -> Event:
     """A part is finished. A summary that was cut says so."""
-    event = _part(channel, part, "done")
+    payload = channel.place()
+    payload["part"] = part
     if interrupted and channel.kind is SUMMARY_TEXT:
-        event.payload["status"] = "incomplete"
-    return event
-
-
-def _part(channel: Channel, part: Part, what: str) -> Event:
-    stem = "response.reasoning_summary_part" if channel.kind is SUMMARY_TEXT else "response.content_part"
-    return Event(f"{stem}.{what}", {**channel.place(), "part": part})
+        payload["status"] = "incomplete"
+    return Event(channel.kind.part_done, payload)

@@ -192,9 +192,10 @@ class Turn:
         if self._options.logprobs and choice.logprobs is not None and choice.logprobs.content:
             # Kept until there is text to go with them: half a character has none yet, nor has what may become a tag.
             self._logprobs = [*(self._logprobs or ()), *map(_logprob, choice.logprobs.content)]
+        if not text:
+            return
         if self._think.settled:
-            if text:
-                self._say("text", text)
+            self._say("text", text)
             return
         pieces = self._think.feed(text)
         if self._think.tagged and pieces != [("text", text)]:
@@ -272,7 +273,8 @@ class Turn:
     # -- the queue
 
     def _next_index(self) -> int:
-        self._settle()
+        if self._queue:
+            self._settle()
         return self._take_index()
 
     def _take_index(self) -> int:
@@ -280,7 +282,7 @@ class Turn:
         return self._options.first_index + self._placed - 1
 
     def _settle(self) -> None:
-        if self._queue and isinstance(call := self._queue[-1], CallWriter):
+        if self._queue and type(call := self._queue[-1]) is CallWriter:
             call.settle()
 
     def _begin(self, writer: Writer) -> None:

@@ -38,6 +38,11 @@ class ThinkTags:
         """What is certain after this piece."""
         if self.settled:
             return [("text", piece)]
+        if not piece:
+            return []
+        if self._voice is None and not self._held and not (piece[0] == "<" or piece[0].isspace()):
+            self._voice, self.settled = "text", True  # as nearly all answers begin
+            return [("text", piece)]
         self._held += piece
         if self._voice is None and not self._begin():
             return []

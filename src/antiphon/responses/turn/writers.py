@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
@@ -137,8 +137,7 @@ class MessageWriter:
             if self._citations is not None:
                 self._cite(self._citations.flush())
             part = self.part.close(self.events, interrupted=interrupted)
-            assert isinstance(part, OutputText | Refusal)
-            self._content.append(part)
+            self._content.append(cast("MessagePart", part))
 
 
 class ReasoningWriter:
