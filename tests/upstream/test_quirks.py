@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from antiphon.upstream.quirks import FINISH_REASONS, normalise, settle, typed
+from antiphon.upstream.quirks import FINISH_REASONS, REASONING_FIELDS, normalise, settle, typed
 from antiphon.wire.chat import ChatChunk, Delta
 
 JSON = st.recursive(
@@ -213,3 +213,25 @@ def test_what_is_no_object_is_no_chunk(data: Any) -> None:
     """Nonsense raises."""
     with pytest.raises(msgspec.ValidationError):
         typed(data)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        *({"delta": {name: "hm"}} for name in (*REASONING_FIELDS, "function_call")),
+        {"delta": None, "message": {"content": "hm"}},
+        {"text": "hm"},
+    ],
+)
+def test_what_the_dialect_does_not_know_is_looked_at(choice: dict[str, Any]) -> None:
+    """Every foreign field of a chunk that seems to say nothing sends it the slow way."""
+    payload = msgspec.json.encode({"choices": [choice]})
+    assert not settle(msgspec.json.decode(payload, type=ChatChunk), payload)
+
+
+@pytest.mark.parametrize("delta", [{}, None])
+def test_an_error_object_with_choices_is_one(delta: Any) -> None:
+    """A chunk that calls itself an error is looked at, whatever it has beside; one whose model is so called is not."""
+    for name, is_error in (("object", True), ("model", False)):
+        payload = msgspec.json.encode({name: "error", "choices": [{"delta": delta}]})
+        assert settle(msgspec.json.decode(payload, type=ChatChunk), payload) is not is_error

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from antiphon.wire.chat import ChatChunk, Choice
+from antiphon.wire.chat import ChatChunk, Choice, Delta
 
 #: Finish reasons of other tongues, in Chat Completions' own words.
 FINISH_REASONS = {
@@ -47,10 +47,8 @@ REASONING_PARTS = {"thinking": "thinking", "reasoning": "text", "reasoning_text"
 TEXT_PARTS = {"text": "text", "output_text": "text", "input_text": "text"}
 
 
-#: What the typed reading cannot see in a chunk that seems to say nothing.
-_HIDDEN = re.compile(
-    rb'"(?:%s|function_call|message|text|detail|errors|object"\s*:\s*"error)"' % "|".join(REASONING_FIELDS).encode()
-)
+#: What reads as an error and may be one, where the typed reading found nothing.
+_ERROR = re.compile(rb'"(?:message|detail|object"\s*:\s*"error)"')
 
 
 def settle(chunk: ChatChunk, payload: bytes) -> bool:
@@ -62,7 +60,7 @@ def settle(chunk: ChatChunk, payload: bytes) -> bool:
     """
     choices = chunk.choices
     if not choices:
-        return chunk.usage is not None or chunk.error is not None or _HIDDEN.search(payload) is None
+        return chunk.usage is not None or chunk.error is not None or _ERROR.search(payload) is None
     if len(choices) == 1:
         return _settled(choices[0], payload)
     return all(_settled(choice, payload) for choice in choices)
@@ -74,7 +72,7 @@ def _settled(choice: Choice, payload: bytes) -> bool:
         choice.finish_reason = FINISH_REASONS.get(reason, reason)
     delta = choice.delta
     if delta is None:
-        return _HIDDEN.search(payload) is None
+        return choice.message is None and choice.text is None and _is_no_error(payload)
     content = delta.content
     if content and content.__class__ is not str:
         return False
@@ -85,7 +83,23 @@ def _settled(choice: Choice, payload: bytes) -> bool:
         return not any(call.function is not None and _is_object(call.function.arguments) for call in calls)
     if content or delta.reasoning_content or delta.reasoning or delta.refusal:
         return True
-    return _HIDDEN.search(payload) is None
+    return _says_nothing_else(delta) and _is_no_error(payload)
+
+
+def _says_nothing_else(delta: Delta) -> bool:
+    """Whether a delta is without what the dialect does not know."""
+    return (
+        delta.thinking is None
+        and delta.thinking_content is None
+        and delta.reasoning_text is None
+        and delta.thought is None
+        and delta.function_call is None
+    )
+
+
+def _is_no_error(payload: bytes) -> bool:
+    """Whether a chunk with choices is no error object all the same."""
+    return payload.find(b'"error"') < 0 or _ERROR.search(payload) is None
 
 
 def _is_object(arguments: Any) -> bool:

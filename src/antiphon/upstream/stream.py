@@ -176,14 +176,18 @@ class ChatStream:
     def _take(self, payloads: list[bytes]) -> list[ChatChunk]:
         chunks: list[ChatChunk] = []
         for payload in payloads:
-            if payload[:6] == _DONE:
-                self._done = self._complete = True
-                break
-            if not payload or payload.isspace():
-                continue
+            if payload[:1] != b"{":
+                if payload[:6] == _DONE:
+                    self._done = self._complete = True
+                    break
+                if not payload or payload.isspace():
+                    continue
             try:
                 chunk = _decode(payload)
-                if not (only_text(chunk) or quirks.settle(chunk, payload)):
+                if only_text(chunk):
+                    chunks.append(chunk)
+                    continue
+                if not quirks.settle(chunk, payload):
                     chunk = quirks.typed(msgspec.json.decode(payload))
             except msgspec.MsgspecError:
                 odd = self._odd(payload)

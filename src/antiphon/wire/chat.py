@@ -1,7 +1,8 @@
 """Chat Completions as a back end streams it: what we parse of a chunk, and nothing more.
 
 These structs describe the *one* dialect that ``responses/turn`` reads. ``upstream/quirks`` brings every back end's own
-into it. Unknown fields are ignored; absent and null are the same thing here.
+into it. Unknown fields are ignored; absent and null are the same thing here. A few fields are not of the dialect: they
+are named so that the quirks need not search the text for what else a chunk may say.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ class Delta(msgspec.Struct):
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[ToolCallDelta] | None = None
+    # Not of the dialect: other back ends' names for reasoning, and the form of a call before tools.
+    thinking: Any = None
+    thinking_content: Any = None
+    reasoning_text: Any = None
+    thought: Any = None
+    function_call: Any = None
 
 
 class Choice(msgspec.Struct):
@@ -53,6 +60,9 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
     logprobs: ChunkLogprobs | None = None
     index: int = 0
+    # Not of the dialect: a whole answer instead of a piece, and a completion from before chat.
+    message: Any = None
+    text: Any = None
 
 
 class PromptDetails(msgspec.Struct, gc=False):
