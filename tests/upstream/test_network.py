@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import cast
 
 import pytest
 
+from antiphon.upstream import shelf
 from antiphon.upstream.door import ExchangeFailed, Request, header
-from antiphon.upstream.network import Network
+from antiphon.upstream.network import Network, NetworkReply
 from tests.upstream.loopback import Peer, body_of, post, serving
 
 pytestmark = pytest.mark.anyio
@@ -303,3 +305,109 @@ async def test_a_header_cannot_break_out_of_its_line(network: Network, value: st
         with pytest.raises(ExchangeFailed) as caught:
             await network.send(Request("GET", url, (("X-A", value),)))
     assert caught.value.kind == "refused"
+
+
+async def test_each_exchange_has_its_own_patience(network: Network) -> None:
+    """Over one connection: what the exchange before it was allowed is neither granted nor held against the next."""
+    connections = 0
+
+    async def handler(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        while await peer.request():
+            if peer.body == b"late":
+                await asyncio.sleep(0.3)
+            elif peer.body == b"never":
+                await peer.gone()
+            await peer.answer(b"ok")
+
+    async with serving(handler) as url:
+        assert await body_of(await network.send(post(url, b"short", read_seconds=0.1))) == b"ok"
+        assert await body_of(await network.send(post(url, b"late", read_seconds=5.0))) == b"ok"
+        start = time.monotonic()
+        with pytest.raises(ExchangeFailed) as caught:
+            await network.send(post(url, b"never", read_seconds=0.15))
+        assert caught.value.kind == "timeout"
+        assert 0.1 < time.monotonic() - start < 2
+    assert connections == 1
+
+
+async def test_who_waits_gets_the_connection_that_is_done(network: Network) -> None:
+    """At the limit a connection does not rest while somebody waits for one."""
+    connections, step = 0, asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        while await peer.request():
+            await peer.begin()
+            await step.wait()
+            await peer.end()
+
+    async with serving(handler) as url:
+        first = await network.send(post(url, max_connections=1))
+        waiting = asyncio.create_task(network.send(post(url, max_connections=1)))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        step.set()
+        assert await body_of(first) == b""
+        assert await body_of(await asyncio.wait_for(waiting, 5)) == b""
+        assert await body_of(await network.send(post(url, max_connections=1))) == b""
+    assert connections == 1
+
+
+async def test_a_reply_that_is_over_leaves_its_connection_alone(network: Network) -> None:
+    """It may serve another by then, which is not to be paused, nor cut."""
+    step = asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            await peer.begin()
+            await peer.chunk(b"x")
+            await step.wait()
+            await peer.end()
+
+    async with serving(handler) as url:
+        step.set()
+        done = cast("NetworkReply", await network.send(post(url)))
+        assert await body_of(done) == b"x"
+        step.clear()
+        reply = await network.send(post(url))
+        done.pause()
+        await done.aclose()
+        step.set()
+        assert await body_of(reply) == b"x"
+
+
+async def test_connections_do_not_rest_for_ever(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other side sees one that nobody took again close."""
+    monkeypatch.setattr(shelf, "REST_SECONDS", 0.05)
+    gone = asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            await peer.answer(b"ok")
+        gone.set()
+
+    async with serving(handler) as url:
+        assert await body_of(await network.send(post(url))) == b"ok"
+        await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_shelves_are_bounded(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many origins: all begin anew, and what is on its way comes to its end."""
+    monkeypatch.setattr("antiphon.upstream.network._CACHED", 1)
+    step = asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            await peer.begin()
+            await step.wait()
+            await peer.end()
+
+    async with serving(handler) as one, serving(handler) as two:
+        first, second = await network.send(post(one)), await network.send(post(two))
+        step.set()
+        assert (await body_of(first), await body_of(second)) == (b"", b"")
+        assert await body_of(await network.send(post(one))) == b""
+        assert len(network._shelves) == 1

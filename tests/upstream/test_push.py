@@ -10,7 +10,9 @@ import itertools
 import re
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
 from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 from hypothesis import example, given
@@ -46,6 +48,9 @@ class _Wire(asyncio.Transport):
     """Goes nowhere."""
 
     def close(self) -> None:
+        pass
+
+    def write(self, data: Any) -> None:
         pass
 
     def is_closing(self) -> bool:
@@ -133,3 +138,57 @@ def test_chunks_of_their_own_are_not_parsed() -> None:
     heard = asyncio.run(_heard(reads, head=_HEAD % b""))
     assert heard.reads == chunks
     assert heard.ends == 0
+
+
+class _Asker:
+    """Has all the time in the world."""
+
+    def patience(self) -> float:
+        return 600.0
+
+    def silent(self) -> None:
+        raise AssertionError
+
+
+async def _asked(answers: Sequence[Sequence[bytes]], between: bytes = b"") -> tuple[list[bytes], int]:
+    """The bodies of the answers that came over one connection, each in these reads, and how many parsers read them."""
+    protocol, bodies, parsers = PushingProtocol(asyncio.get_running_loop()), [], []
+    protocol.connection_made(_Wire())
+    for reads in answers:
+        protocol.ask(_Asker(), b"", 600.0, body=True)
+        parsers += [] if protocol._parser in parsers else [protocol._parser]
+        for read in reads:
+            protocol.data_received(read)
+        _, payload = await protocol.read()
+        bodies.append(await payload.read())
+        protocol.dismiss()
+        if between:
+            protocol.data_received(between)
+    protocol.connection_lost(None)
+    return bodies, len(parsers)
+
+
+@given(st.lists(st.tuples(_bodies(), st.lists(st.integers(0, 300), max_size=4)), min_size=2, max_size=3))
+def test_one_parser_reads_answer_after_answer(answers: list[tuple[tuple[list[bytes], list[bytes]], list[int]]]) -> None:
+    """However they are cut, and where the last one's end leaves any doubt, another parser reads the next."""
+    wire = [_cut(_HEAD % b"" + b"".join(reads), at) for (_, reads), at in answers]
+    bodies, parsers = asyncio.run(_asked(wire))
+    assert bodies == [b"".join(chunks) for (chunks, _), _ in answers]
+    assert 1 <= parsers <= len(answers)
+
+
+def test_a_parser_is_kept_only_at_the_end_of_an_answer() -> None:
+    """Half an answer that nobody asked for is not the beginning of the next one."""
+    answer = [_HEAD % b"" + b"2\r\nok\r\n0\r\n\r\n"]
+    assert asyncio.run(_asked([answer] * 3)) == ([b"ok"] * 3, 1)
+    assert asyncio.run(_asked([answer] * 3, between=b"HTTP/1.1 200 O")) == ([b"ok"] * 3, 3)
+    sized = [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"]
+    assert asyncio.run(_asked([sized] * 3)) == ([b"ok"] * 3, 3)
+
+
+@pytest.mark.parametrize("size", [b"3", b"A", b"a", b"fF"])
+def test_a_chunk_is_known_by_its_size(size: bytes) -> None:
+    """Back ends write the digits large or small."""
+    body = b"x" * int(size, 16)
+    assert only_chunk(size + b"\r\n" + body + b"\r\n") == body
+    assert only_chunk(b"0" + size + b"\r\n" + body + b"\r\n") is None  # which the parser reads

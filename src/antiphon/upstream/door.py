@@ -7,8 +7,8 @@ the bytes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Literal, Protocol
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -138,13 +138,13 @@ class Door:
     def __init__(self, transports: Mapping[str, Transport]) -> None:
         self._transports = dict(transports)
 
-    async def send(self, request: Request) -> Reply:
+    def send(self, request: Request) -> Coroutine[Any, Any, Reply]:
         """Sends it through the transport of its scheme; an unknown scheme is ``ExchangeFailed('refused')``."""
         scheme = request.url.partition(":")[0].lower()
         transport = self._transports.get(scheme)
         if transport is None:
             raise ExchangeFailed("refused", f"There is no way out for URLs of the scheme '{scheme}'.")
-        return await transport.send(request)
+        return transport.send(request)
 
     async def aclose(self) -> None:
         """Closes each transport once."""

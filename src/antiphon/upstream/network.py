@@ -3,7 +3,8 @@
 The connector brings the pool, name resolution, TLS and proxies; the parser reads HTTP. The session between them would
 cost more than both (measured: 92 against 43 microseconds a request), for cookies, redirects, middlewares and tracing
 that are not wanted here: redirects are not followed, cookies not kept, netrc is not read, and proxies come from the
-environment, once. One clock per exchange watches for silence instead of a timer per read.
+environment, once. One clock per connection watches for silence instead of a timer per read, and connections rest on a
+shelf of our own.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import functools
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
 from antiphon.upstream.door import ExchangeFailed, FailureKind, Headers, Reply, Request, Sink
 from antiphon.upstream.push import Push, PushingProtocol, taken
+from antiphon.upstream.shelf import Shelf
 
 #: How long the rest of a finished stream may take to arrive before its connection is given up. Seconds.
 FINISH_SECONDS = 1.0
@@ -33,9 +36,12 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class _Place:
-    """A URL made ready: what the connector needs to connect, and the head of a request but for its method."""
+    """A URL made ready: what the connector needs to connect, and the head of a request but for its method.
 
-    __slots__ = ("absolute", "head", "key")
+    ``shelves``: where its connections rest, by how many there may be.
+    """
+
+    __slots__ = ("_known", "absolute", "head", "key", "shelves")
 
     def __init__(
         self, url: URL, proxy: URL | None, loop: asyncio.AbstractEventLoop, address: str | None = None
@@ -47,6 +53,21 @@ class _Place:
         self.absolute = proxy is not None and url.scheme == "http"  # such a proxy wants the whole URL, and its password
         target = str(url.with_fragment(None).with_user(None)) if self.absolute else url.raw_path_qs
         self.head = f" {target} HTTP/1.1\r\nHost: {host}\r\n"
+        self.shelves: dict[int, Shelf] = {}
+        self._known: tuple[str, Headers, bytes] | None = None
+
+    def start(self, method: str, headers: Headers) -> bytes:
+        """The head of a request but for the length of its body. Raises ``ValueError`` for a header that would break
+        out of its line. That of a back end's own headers, which are the same object every time, is made once."""
+        known = self._known
+        if known is not None and known[1] is headers and known[0] == method:
+            return known[2]
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+            raise ValueError("a header holds a line break")
+        start = f"{method}{self.head}{lines}{self.proxy_header()}".encode()
+        self._known = method, headers, start
+        return start
 
     def proxy_header(self) -> str:
         """The proxy's password as a header line; known to the connector once it has connected."""
@@ -70,6 +91,7 @@ class Network:
         self._proxies = dict(urllib.request.getproxies() if proxies is None else proxies)
         self._connectors: dict[int, aiohttp.TCPConnector] = {}
         self._places: dict[str, _Place] = {}
+        self._shelves: dict[tuple[int, ConnectionKey], Shelf] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._lingering: set[NetworkReply] = set()
         self._closed = False
@@ -83,17 +105,20 @@ class Network:
                 place = self._places.get(request.url) or self._place(request.url)
         except ValueError as failure:
             raise _failed(failure, request) from failure
+        shelf = place.shelves.get(request.max_connections) or self._shelf(request, place)
         broken: ExchangeFailed | None = None
         attempt = 1
         while True:
-            try:
-                connection = await self._connect(request, place)
-            except ExchangeFailed as failure:
-                if broken is None:
-                    raise
-                raise broken from failure  # the peer was there, and may have the request
-            reused = isinstance(connection.protocol, PushingProtocol) and connection.protocol.used
-            reply = NetworkReply(connection, request, self._lingering)
+            connection = None if shelf is None else shelf.take()
+            if connection is None:
+                try:
+                    connection = await self._connect(request, place, shelf)
+                except ExchangeFailed as failure:
+                    if broken is None:
+                        raise
+                    raise broken from failure  # the peer was there, and may have the request
+            reply = NetworkReply(connection, shelf, request, self._lingering)
+            reused = cast("PushingProtocol", connection.protocol).used
             try:
                 await reply.start(place)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as failure:
@@ -113,22 +138,48 @@ class Network:
         self._closed = True
         for reply in list(self._lingering):
             await reply.aclose()
+        self._clear_shelves()
         connectors, self._connectors = self._connectors, {}
         for connector in connectors.values():
             await connector.close()
 
-    async def _connect(self, request: Request, place: _Place) -> aiohttp.connector.Connection:
+    async def _connect(self, request: Request, place: _Place, shelf: Shelf | None) -> Connection:
         if self._closed:
             raise ExchangeFailed("refused", "the server is closing.")
         connector = self._connectors.get(request.max_connections)
         if connector is None:
             connector = self._connectors[request.max_connections] = _Connector(request.max_connections)
+        if shelf is not None:
+            shelf.waiting += 1
         try:
             return await connector.connect(place.key, [], self._timeout(request.connect_seconds))
         except TimeoutError as failure:
             raise ExchangeFailed("timeout", f"no connection within {request.connect_seconds:g} s.") from failure
         except (aiohttp.ClientError, OSError, ValueError) as failure:
             raise _failed(failure, request) from failure
+        finally:
+            if shelf is not None:
+                shelf.waiting -= 1
+
+    def _shelf(self, request: Request, place: _Place) -> Shelf | None:
+        """Where connections to this place rest; None for an address that was found for one request, and for a proxy
+        whose password only connecting tells."""
+        if request.address is not None or place.absolute:
+            return None
+        origin = request.max_connections, place.key.connection_key
+        shelf = self._shelves.get(origin)
+        if shelf is None:
+            if len(self._shelves) >= _CACHED:
+                self._clear_shelves()
+            shelf = self._shelves[origin] = Shelf()
+        place.shelves[request.max_connections] = shelf
+        return shelf
+
+    def _clear_shelves(self) -> None:
+        for shelf in self._shelves.values():
+            shelf.close()
+        self._shelves.clear()
+        self._places.clear()  # they know the shelves
 
     def _place(self, text: str) -> _Place:
         if len(self._places) >= _CACHED:
@@ -162,22 +213,12 @@ def _http_url(text: str) -> URL:
     return url
 
 
-def _open(connection: aiohttp.connector.Connection) -> tuple[ResponseHandler, asyncio.Transport]:
-    protocol = connection.protocol
-    transport = None if protocol is None else protocol.transport
-    if protocol is None or transport is None:
-        raise aiohttp.ServerDisconnectedError
-    return protocol, transport
-
-
-def _head(request: Request, place: _Place) -> bytes:
-    """The head of the request. Raises ``ValueError`` for a header that would break out of its line."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
-    if lines.count("\n") != len(request.headers) or lines.count("\r") != len(request.headers):
-        raise ValueError("a header holds a line break")
-    proxy = place.proxy_header()
-    length = f"Content-Length: {len(request.body)}\r\n" if request.body or request.method != "GET" else ""
-    return f"{request.method}{place.head}{lines}{proxy}{length}\r\n".encode()
+def _bytes(request: Request, place: _Place) -> bytes:
+    """The request as it is sent."""
+    start, body = place.start(request.method, request.headers), request.body
+    if body or request.method != "GET":
+        return b"%bContent-Length: %d\r\n\r\n%b" % (start, len(body), body)
+    return start + b"\r\n"
 
 
 class NetworkReply:
@@ -189,25 +230,27 @@ class NetworkReply:
         "_loop",
         "_message",
         "_payload",
+        "_protocol",
         "_push",
         "_request",
+        "_shelf",
         "_since",
         "_timer",
         "status",
     )
 
     def __init__(
-        self,
-        connection: aiohttp.connector.Connection,
-        request: Request,
-        lingering: set[NetworkReply],
+        self, connection: Connection, shelf: Shelf | None, request: Request, lingering: set[NetworkReply]
     ) -> None:
         self._connection = connection
+        self._shelf = shelf
+        # None once the connection has been given back: it may serve another by then.
+        self._protocol: PushingProtocol | None = cast("PushingProtocol", connection.protocol)
         self._request = request
         self._lingering = lingering
         self._loop = asyncio.get_running_loop()
         self._since: float | None = self._loop.time()  # since when we wait for the peer; None while we do not
-        self._timer = self._loop.call_later(request.read_seconds, self._watch)
+        self._timer: asyncio.TimerHandle | None = None
         self._payload: aiohttp.StreamReader | None = None
         self._push: Push | None = None
         self._message: RawResponseMessage | None = None
@@ -215,14 +258,10 @@ class NetworkReply:
 
     async def start(self, place: _Place) -> None:
         """Sends the request and waits for the status line. On any failure the connection is cut."""
-        request = self._request
+        request, protocol = self._request, self._protocol
+        assert protocol is not None
         try:
-            data = _head(request, place) + request.body
-            protocol, transport = _open(self._connection)
-            protocol.set_response_params(
-                skip_payload=request.method == "HEAD", read_until_eof=True, auto_decompress=True
-            )
-            transport.write(data)
+            protocol.ask(self, _bytes(request, place), request.read_seconds, body=request.method != "HEAD")
             while True:
                 message, payload = await protocol.read()
                 if message.code >= 200:
@@ -269,7 +308,7 @@ class NetworkReply:
 
     def push(self, sink: Sink) -> None:
         """Call the sink with what is here, then with every read in the moment it is parsed."""
-        payload, protocol = self._payload, self._connection.protocol
+        payload, protocol = self._payload, self._protocol
         assert payload is not None
         self._since = self._loop.time()
         if protocol is None or payload.is_eof():
@@ -290,17 +329,17 @@ class NetworkReply:
     def pause(self) -> None:
         """Let the peer wait."""
         self._since = None
-        if self._connection.protocol is not None:
-            self._connection.protocol.pause_reading()
+        if self._protocol is not None:
+            self._protocol.pause_reading()
 
     def resume(self) -> None:
         """Go on reading."""
         self._since = self._loop.time()
-        if self._connection.protocol is not None:
-            self._connection.protocol.resume_reading()
+        if self._protocol is not None:
+            self._protocol.resume_reading()
 
     async def aclose(self, *, complete: bool = False) -> None:
-        """Cuts the connection, unless the body has come to its end: then it has gone back to the pool already.
+        """Cuts the connection, unless the body has come to its end: then it has been given back already.
 
         With ``complete`` the end has ``FINISH_SECONDS`` to come.
         """
@@ -308,8 +347,8 @@ class NetworkReply:
             return
         if self._push is not None:
             self._push.detach()
-        if complete and self._connection.protocol is not None:
-            self._timer.cancel()
+        if complete and self._protocol is not None:
+            self._protocol.dismiss()
             self._timer = self._loop.call_later(FINISH_SECONDS, self._cut)
             self._lingering.add(self)  # nobody else holds us now, and the loop may end before the timer
         else:
@@ -317,37 +356,50 @@ class NetworkReply:
 
     def _ended(self) -> None:
         """The last byte of the body is here: the connection may serve another."""
-        self._timer.cancel()
-        self._lingering.discard(self)
-        protocol = self._connection.protocol
-        if isinstance(protocol, PushingProtocol):
-            protocol.used = True
-        self._connection.release()
+        protocol = self._let_go()
+        if protocol is None:
+            return
+        protocol.used = True
+        if self._shelf is None:
+            self._connection.release()
+        else:
+            self._shelf.put(self._connection)
 
     def _cut(self) -> None:
-        self._timer.cancel()
-        self._lingering.discard(self)
         if self._push is not None:
             self._push.detach()
+        if self._let_go() is None:
+            return
         if self._payload is not None and not self._payload.is_eof():
             self._payload._eof_callbacks.clear()  # they hold us, and we hold it
         self._connection.close()
 
-    def _watch(self) -> None:
-        """Gives up a peer that has been silent too long, counting only while we wait for it."""
-        limit = self._request.read_seconds
-        since = self._since
-        if since is not None and self._push is not None:
+    def _let_go(self) -> PushingProtocol | None:
+        """The connection, which this reply has no more to do with; None the second time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._lingering.discard(self)
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.dismiss()
+        return protocol
+
+    def patience(self) -> float:
+        """How long the peer may still be silent; only while we wait for it does that time pass."""
+        since, limit = self._since, self._request.read_seconds
+        if since is None:
+            return limit
+        if self._push is not None:
             since = max(since, self._push.read_at)
-        waited = 0.0 if since is None else self._loop.time() - since
-        if waited < limit:
-            self._timer = self._loop.call_later(limit - waited, self._watch)
-            return
+        return limit - (self._loop.time() - since)
+
+    def silent(self) -> None:
+        """Gives the peer up."""
         silence = aiohttp.SocketTimeoutError()
         if self._payload is not None:
             self._payload.set_exception(silence)
-        elif self._connection.protocol is not None:
-            self._connection.protocol.set_exception(silence)
+        elif self._protocol is not None:
+            self._protocol.set_exception(silence)
 
 
 def _failed(failure: BaseException, request: Request) -> ExchangeFailed:

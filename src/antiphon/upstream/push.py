@@ -11,18 +11,20 @@ the parser stands between two chunks before it, and would after it.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from aiohttp import StreamReader
+from aiohttp import ServerDisconnectedError, StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from antiphon.upstream.door import ExchangeFailed, Sink
 
-#: The size before a chunk, of a chunk that has no extensions.
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+#: The line with the size that a whole chunk begins with, by the size of both, for chunks as models send them.
+_SIZES = {len(line) + size + 2: line for size in range(1, 2048) for line in [b"%x\r\n" % size]}
+
+#: How a chunked body ends that has no trailers.
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 def taken(payload: StreamReader) -> bytes:
@@ -45,12 +47,9 @@ def taken(payload: StreamReader) -> bytes:
 
 
 def only_chunk(data: bytes) -> bytes | None:
-    """What is in the chunk that these bytes are; None where they are anything else."""
-    size = _SIZE.match(data)
-    if size is None:
-        return None
-    start, length = size.end(), int(size[1], 16)
-    if not length or len(data) != start + length + 2 or data[-2:] != b"\r\n":
+    """What is in the chunk that these bytes are; None where they are anything else, or it is uncommonly written."""
+    line = _SIZES.get(len(data))
+    if line is None or data[-2:] != b"\r\n" or data[: (start := len(line))].lower() != line:
         return None
     return data[start:-2]
 
@@ -136,12 +135,69 @@ class Push:
             self._protocol.push = None  # type: ignore[attr-defined]
 
 
+class Asker(Protocol):
+    """Who waits for what a connection brings."""
+
+    def patience(self) -> float:
+        """How many seconds more the other side may be silent."""
+
+    def silent(self) -> None:
+        """It was silent for too long."""
+
+
 class PushingProtocol(ResponseHandler):
     """A connection that hands over each read once it is parsed. ``used``: it has served an exchange."""
 
     used = False
     push: Push | None = None
     _parsing = False
+    _takes_body = False  # the parser is one for answers that may have a body
+    _at_rest = False  # it has read an answer to its last byte, and nothing since
+    _asker: Asker | None = None
+    _alarm: asyncio.TimerHandle | None = None
+
+    def ask(self, asker: Asker, request: bytes, seconds: float, *, body: bool) -> None:
+        """Sends a request, whose answer is then to be ``read``. ``seconds``: how long its asker will not be told of
+        silence; ``body``: whether the answer may have one."""
+        if self.transport is None:
+            raise ServerDisconnectedError
+        self._asker = asker
+        # The alarm of an exchange before this one rings no later than needed, as a rule: it is left as it is, and
+        # looks then whom it is for.
+        if self._alarm is None or self._alarm.when() > self._loop.time() + seconds:
+            self._set_alarm(seconds)
+        if not (self._at_rest and body and self._takes_body):  # else the parser reads on: a new one is dear
+            self.set_response_params(skip_payload=not body, read_until_eof=True, auto_decompress=True)
+        self._takes_body = body
+        self._at_rest = False
+        self.transport.write(request)
+
+    def dismiss(self) -> None:
+        """The asker waits no more."""
+        self._asker = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """No more alarms."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        super().connection_lost(exc)
+
+    def _set_alarm(self, seconds: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        asker = self._asker
+        if asker is None:
+            return
+        left = asker.patience()
+        if left > 0:
+            self._set_alarm(left)
+        else:
+            asker.silent()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Only when there is something to resume: the library would parse every read a second time, empty."""
@@ -152,6 +208,8 @@ class PushingProtocol(ResponseHandler):
         push = self.push
         if push is None or self._parser is None:
             super().data_received(data)
+            payload = self._payload
+            self._at_rest = payload is not None and payload.is_eof() and data[-5:] == _LAST_CHUNK
             return
         if push.between and (chunk := only_chunk(data)) is not None:
             push.chunk(chunk)
@@ -166,6 +224,7 @@ class PushingProtocol(ResponseHandler):
             self.close()
         finally:
             self._parsing = False
+        self._at_rest = push.ended and data[-5:] == _LAST_CHUNK
         push.parsed(data)
 
 
