@@ -164,7 +164,7 @@ class ChatStream:
             start = data.lstrip()[:1]
             if not start:
                 return None
-            if start not in b"{[":
+            if start not in (b"{", b"["):
                 self._sse = SSEDecoder()
                 return self._sse
         self._body.append(data)
