@@ -48,6 +48,7 @@ class Upstream:
         self.name = name
         self.config = config
         self.url = config.url.rstrip("/")
+        self._completions = self.url + "/chat/completions"
         self._door = door
         self._place = host_of(self.url)
         self._root = self.url.removesuffix("/v1")
@@ -71,7 +72,11 @@ class Upstream:
         """
         sent = self._with_client(self._json, headers) if headers else self._json
         secrets = self._secrets if sent is self._json else (*self._secrets, *_credentials(sent, self._json))
-        reply = await self._send("POST", self.url + "/chat/completions", sent, _encode(request))
+        asked = self._request("POST", self._completions, sent, _encode(request))
+        try:  # as ``_send`` does, without a coroutine more to wake
+            reply = await self._door.send(asked)
+        except ExchangeFailed as failure:
+            raise unreachable(self.name, self._place, failure) from failure
         if not 200 <= reply.status < 300:
             raise await self._refused(reply, request.get("model"), secrets)
         return ChatStream(reply, self.name, secrets, keep=keep)
@@ -130,9 +135,9 @@ class Upstream:
         taken = {k.lower() for k, _ in passed}
         return (*((k, v) for k, v in base if k.lower() not in taken), *passed)
 
-    async def _send(self, method: str, url: str, headers: Headers, body: bytes, seconds: float | None = None) -> Reply:
+    def _request(self, method: str, url: str, headers: Headers, body: bytes, seconds: float | None = None) -> Request:
         config = self.config
-        request = Request(
+        return Request(
             method,
             url,
             headers,
@@ -141,8 +146,10 @@ class Upstream:
             config.read_seconds if seconds is None else seconds,
             config.max_connections,
         )
+
+    async def _send(self, method: str, url: str, headers: Headers, body: bytes, seconds: float | None = None) -> Reply:
         try:
-            return await self._door.send(request)
+            return await self._door.send(self._request(method, url, headers, body, seconds))
         except ExchangeFailed as failure:
             raise unreachable(self.name, self._place, failure) from failure
 
