@@ -14,7 +14,7 @@ from antiphon.responses.turn import Turn, TurnOptions
 from antiphon.upstream.door import Headers
 from antiphon.upstream.routing import Route
 from antiphon.upstream.stream import ChatStream
-from antiphon.wire.chat import ChatChunk, ChatRequest
+from antiphon.wire.chat import ChatChunk, ChatRequest, text_chunk
 from antiphon.wire.events import AnyEvent, Delta
 from antiphon.wire.response import Usage
 
@@ -142,7 +142,7 @@ class Asking:
     async def _translate(self, stream: ChatStream, options: TurnOptions, emit: Emit, add: Add) -> Turn:
         """One upstream stream to events, as they come."""
         turn = self._turn = Turn(options)
-        token, journal, waits = turn.token, self._record.journal, self._waits
+        token, more, journal, waits = turn.token, turn.more, self._record.journal, self._waits
 
         def take(chunks: list[ChatChunk]) -> bool:
             one = token(chunks)
@@ -153,8 +153,16 @@ class Asking:
                 emit([one])
             return not (waits and journal.held)
 
+        def say(text: str) -> bool:
+            one = more(text)
+            if one is None:
+                return take([text_chunk(text)])
+            if not add(one):
+                emit([one])
+            return not (waits and journal.held)
+
         try:
-            while not await stream.pump(take):
+            while not await stream.pump(take, say):
                 await journal.room()
         finally:
             await stream.aclose()

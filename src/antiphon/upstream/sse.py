@@ -28,11 +28,12 @@ class EventTooLong(ValueError):
 class SSEDecoder:
     """``feed`` bytes, get the data payloads of the events they complete; ``flush`` at the end of the stream."""
 
-    __slots__ = ("_data", "_held", "_limit", "_size", "_start", "_tail")
+    __slots__ = ("_data", "_limit", "_size", "_start", "_tail", "held")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit = limit
-        self._held = False  # anything in the three below; one test for the fast path
+        self.held = False
+        """Whether there is anything in the three below: an event has begun and not ended."""
         self._tail = b""  # an unfinished line
         self._data: list[bytes] = []  # data lines of the unfinished event
         self._size = 0
@@ -42,7 +43,7 @@ class SSEDecoder:
         """The payloads of the events that these bytes complete. Raises ``EventTooLong``."""
         # Within a payload, JSON has no raw line break: so with no CR, and blank lines only between
         # pieces that begin with "data:", each piece is one event. ("in" would cost five times what "find" does.)
-        if not self._held and data[-2:] == b"\n\n" and data[:6] == b"data: " and data.find(b"\r") < 0:
+        if not self.held and data[-2:] == b"\n\n" and data[:6] == b"data: " and data.find(b"\r") < 0:
             self._start = False
             if data.find(b"\n") == len(data) - 2:
                 return [data[6:-2]]
@@ -58,7 +59,7 @@ class SSEDecoder:
         if tail:
             self._line(tail.removesuffix(b"\r"), out)
         self._line(b"", out)
-        self._held = False
+        self.held = False
         return out
 
     def _by_line(self, data: bytes) -> list[bytes]:
@@ -74,7 +75,7 @@ class SSEDecoder:
                 seen = 0
                 self._start = False
             else:
-                self._tail, self._held = data, True
+                self._tail, self.held = data, True
                 return out
         at = 0
         for match in _LINE_END.finditer(data, seen):
@@ -86,7 +87,7 @@ class SSEDecoder:
         self._tail = data[at:]
         if len(self._tail) + self._size > self._limit:
             raise EventTooLong(self._limit, out)
-        self._held = bool(self._tail or self._data)
+        self.held = bool(self._tail or self._data)
         return out
 
     def _line(self, line: bytes, out: list[bytes]) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
 from antiphon.errors import UpstreamError
 from antiphon.upstream import quirks
+from antiphon.upstream.alike import Alike, like
 from antiphon.upstream.door import ExchangeFailed, Headers, PushReply, Reply
 from antiphon.upstream.errors import in_stream, scrub
 from antiphon.upstream.sse import EventTooLong, SSEDecoder
@@ -21,6 +22,15 @@ from antiphon.wire.chat import ChatChunk, only_text
 
 #: Longest whole completion that may come instead of a stream, and longest answer that is kept.
 MAX_BODY_BYTES = 64 * 1024 * 1024
+
+#: Told of what was read; whether the reader can take more now.
+Take = Callable[[list[ChatChunk]], bool]
+Say = Callable[[str], bool]
+
+#: Bytes of an event around its payload, as back ends write it.
+_AROUND = len(b"data: \n\n")
+#: How often it is learned anew what the events of one stream have in common. Some have nothing.
+_LESSONS = 8
 
 _decode = msgspec.json.Decoder(ChatChunk).decode
 _DONE = b"[DONE]"
@@ -38,11 +48,13 @@ class ChatStream:
     """
 
     __slots__ = (
+        "_alike",
         "_body",
         "_complete",
         "_done",
         "_failure",
         "_kept_size",
+        "_lessons",
         "_name",
         "_pump",
         "_reads",
@@ -66,6 +78,8 @@ class ChatStream:
         self._complete = False  # [DONE] or a finish reason was seen
         self._done = False  # nothing more to read
         self._pump: _Pump | None = None
+        self._alike: Alike | None = None
+        self._lessons = _LESSONS
         self._failure: UpstreamError | None = None  # raised after the chunks that came before it
 
     @property
@@ -101,11 +115,12 @@ class ChatStream:
         self._raise_failure()
         raise StopAsyncIteration
 
-    async def pump(self, take: Callable[[list[ChatChunk]], bool]) -> bool:
-        """Call ``take`` with each list of chunks as it arrives, without waking a task where the transport can.
+    async def pump(self, take: Take, say: Say) -> bool:
+        """Call ``take`` with each list of chunks as it arrives, without waking a task where the transport can. A read
+        that is a piece of text and nothing else may go to ``say`` instead.
 
-        Returns True when the answer is over, and False when ``take`` said that it has enough for now: call again to go
-        on. Raises as iteration does, and what ``take`` raises.
+        Returns True when the answer is over, and False when one of them said that it has enough for now: call again to
+        go on. Raises as iteration does, and what they raise.
         """
         push = getattr(self._reply, "push", None)
         if push is None:
@@ -116,13 +131,13 @@ class ChatStream:
         reply = cast("PushReply", self._reply)
         if self._pump is None:
             self._pump = _Pump(self, reply)
-            self._pump.begin(take)
+            self._pump.begin(take, say)
             reply.push(self._pump)
         elif self._done:
             self._raise_failure()
             return True
         else:
-            self._pump.begin(take)
+            self._pump.begin(take, say)
             reply.resume()
         return await self._pump.over
 
@@ -149,7 +164,26 @@ class ChatStream:
         except EventTooLong as over:
             chunks = self._take(over.before)
             return chunks + self._fail(f"sent an event longer than {over.limit} bytes")
-        return self._take(payloads)
+        chunks = self._take(payloads)
+        if self._lessons and len(chunks) == 1 and len(payloads) == 1 and len(payloads[0]) == len(data) - _AROUND:
+            self._learn(data, chunks[0])
+        return chunks
+
+    def _learn(self, event: bytes, chunk: ChatChunk) -> None:
+        """A read that was one event: the next may be alike. Not from the first, as many answers have no second."""
+        if only_text(chunk):
+            self._lessons -= 1
+            if self._lessons < _LESSONS - 1:
+                self._alike = like(event, chunk)
+
+    def _text(self, data: bytes) -> str | None:
+        """The text of a read that is an event like one before; None (or "") for any other."""
+        if self._alike is None or self._sse is None or self._sse.held:
+            return None
+        text = self._alike.text(data)
+        if text and self.kept is not None:
+            self._keep(self.kept, data)
+        return text
 
     def _keep(self, kept: list[bytes], data: bytes) -> None:
         """One more read, unless the answer has grown too long to be kept: then nothing of it is."""
@@ -248,43 +282,50 @@ class ChatStream:
 class _Pump:
     """The sink of one chat stream: reads in, chunks out, in the same breath. See ``ChatStream.pump``."""
 
-    __slots__ = ("_reply", "_run", "_stream", "_take", "over")
+    __slots__ = ("_reply", "_run", "_say", "_stream", "_take", "over")
 
     def __init__(self, stream: ChatStream, reply: PushReply) -> None:
         self._stream = stream
         self._reply = reply
         self.over: asyncio.Future[bool]
         self._run: Callable[..., bool]
-        self._take: Callable[[list[ChatChunk]], bool]
+        self._take: Take
+        self._say: Say
 
-    def begin(self, take: Callable[[list[ChatChunk]], bool]) -> None:
-        """A new wait for the end. ``take`` runs in the caller's context, whoever calls the sink."""
+    def begin(self, take: Take, say: Say) -> None:
+        """A new wait for the end. Both run in the caller's context, whoever calls the sink."""
         self._run = contextvars.copy_context().run
         self._take = take
+        self._say = say
         self.over = asyncio.get_running_loop().create_future()
 
     def read(self, data: bytes) -> None:
         """One network read."""
         stream = self._stream
-        if not stream._done:
-            self._give(stream, stream._read(data))
+        if stream._done:
+            return
+        text = stream._text(data)
+        if text:
+            self._give(stream, self._say, text)
+        else:
+            self._give(stream, self._take, stream._read(data))
 
     def end(self) -> None:
         """The body is over."""
         stream = self._stream
         if not stream._done:
-            self._give(stream, stream._end())
+            self._give(stream, self._take, stream._end())
 
     def fail(self, failure: ExchangeFailed) -> None:
         """The exchange broke."""
         stream = self._stream
         if not stream._done:
-            self._give(stream, stream._broken(failure))
+            self._give(stream, self._take, stream._broken(failure))
 
-    def _give(self, stream: ChatStream, chunks: list[ChatChunk]) -> None:
+    def _give(self, stream: ChatStream, take: Callable[[Any], bool], said: list[ChatChunk] | str) -> None:
         over = self.over
         try:
-            more = self._run(self._take, chunks) if chunks else True
+            more = self._run(take, said) if said else True
         except BaseException as failure:  # noqa: BLE001 - raised again in the task that waits for the end
             stream._done = True
             if not over.done():

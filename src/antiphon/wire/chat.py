@@ -107,3 +107,8 @@ def only_text(chunk: ChatChunk) -> str | None:
     if delta is None or choice.finish_reason is not None or choice.index or delta.tool_calls or delta.refusal:
         return None
     return None if delta.reasoning_content or delta.reasoning else delta.content
+
+
+def text_chunk(text: str) -> ChatChunk:
+    """The chunk that says this text and nothing else."""
+    return ChatChunk(choices=[Choice(delta=Delta(content=text))])

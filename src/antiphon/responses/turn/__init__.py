@@ -106,8 +106,7 @@ class Turn:
     def token(self, chunks: Sequence[ChatChunk]) -> Delta | None:
         """The hot path: the one event of these chunks when they are a single piece more of the text being written.
         None for all others, which ``feed`` reads."""
-        part = self._text
-        if part is None or len(chunks) != 1:
+        if self._text is None or len(chunks) != 1:
             return None
         chunk = chunks[0]
         text = only_text(chunk)
@@ -115,6 +114,14 @@ class Turn:
             return None
         if chunk.service_tier:
             self.service_tier = chunk.service_tier
+        return self.more(text)
+
+    def more(self, text: str) -> Delta | None:
+        """The same for the text of a chunk that says nothing else. None where there is no text to go on with:
+        ``feed`` reads the chunk."""
+        part = self._text
+        if part is None:
+            return None
         part.pieces.append(text)
         return Delta(part.channel, text)
 
