@@ -20,6 +20,8 @@ request_id: ContextVar[str] = ContextVar("antiphon_request_id", default="-")
 #: How long a line may wait. Seconds.
 _WAIT = 0.2
 _MAX_LINES = 1000
+#: In three digits; a format costs more than a look at a table.
+_MILLISECONDS = [f"{number:03d}" for number in range(1000)]
 
 
 class _Lines(logging.Formatter):
@@ -31,15 +33,15 @@ class _Lines(logging.Formatter):
         self._stamp = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self.line(record.created, record.levelname, record.getMessage())
+        line = f"{self.stamp(record.created)} {record.levelname} {request_id.get()} {record.getMessage()}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
-    def line(self, at: float, level: str, message: str) -> str:
-        """One line; ``at`` in Unix seconds."""
+    def stamp(self, at: float) -> str:
+        """The time; ``at`` in Unix seconds."""
         second = int(at)
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{int((at - second) * 1000):03d}Z {level} {request_id.get()} {message}"
+        return f"{self._stamp}.{_MILLISECONDS[int((at - second) * 1000)]}Z"
 
 
 class _Together(logging.Handler):
@@ -53,13 +55,13 @@ class _Together(logging.Handler):
         self.setFormatter(self._form)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._add(self.format(record), urgent=record.levelno >= logging.WARNING)
+        self._add(self.format(record), record.levelno >= logging.WARNING)
 
     def line(self, message: str) -> None:
         """A line of level ``info`` that never was a record."""
-        self._add(self._form.line(time.time(), "INFO", message), urgent=False)
+        self._add(f"{self._form.stamp(time.time())} INFO {request_id.get()} {message}", False)
 
-    def _add(self, line: str, *, urgent: bool) -> None:
+    def _add(self, line: str, urgent: bool) -> None:
         first = not self._lines
         self._lines.append(line)
         if urgent or len(self._lines) >= _MAX_LINES:
@@ -90,7 +92,8 @@ class AccessLog:
     def request(self, method: str, path: str, status: int, seconds: float) -> None:
         """One request was answered."""
         if self._handler is not None:
-            self._handler.line(f"{method} {path} {status} {seconds * 1000:.1f} ms")
+            tenths = round(seconds * 10_000)  # of a millisecond
+            self._handler.line(f"{method} {path} {status} {tenths // 10}.{tenths % 10} ms")
 
 
 access = AccessLog()
