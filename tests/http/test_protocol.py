@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import uvicorn
@@ -168,6 +169,139 @@ async def test_half_a_request_is_not_idle() -> None:
         await asyncio.sleep(IDLE * 2)
         writer.write(b"TP/1.1" + HOST)
         assert (await one(reader))[0].startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_client_that_asks_whether_to_go_on() -> None:
+    """It is told so once its body is wanted, and not where the body is here already."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n"
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        writer.write(head)
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"{}")
+        assert (await one(reader))[1] == b"{}"
+        writer.write(head + b"[]")
+        assert await one(reader) == (ANY, b"[]")
+
+
+async def test_nothing_is_upgraded(caplog: pytest.LogCaptureFixture) -> None:
+    """A request for it is answered like any other."""
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket" + HOST)
+        assert (await one(reader))[0].startswith(b"HTTP/1.1 200 ")
+        writer.write(b"GET / HTTP/1.1" + HOST)
+        assert (await one(reader))[0].startswith(b"HTTP/1.1 200 ")
+    assert "Unsupported upgrade request." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "raw_path", "query"),
+    [
+        (b"/a%20b/%C3%BC?x=%20&y#z", "/a b/\u00fc", b"/a%20b/%C3%BC", b"x=%20&y"),
+        (b"http://example.org/v1/x?", "/v1/x", b"/v1/x", b""),
+        (b"//x", "//x", b"//x", b""),
+    ],
+)
+async def test_what_the_scope_says(target: bytes, path: str, raw_path: bytes, query: bytes) -> None:
+    """Of each request its own, though a connection keeps what it knows of the last one."""
+    scopes: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await echo({**scope, "path": "/"}, receive, send)
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        for method, line in ((b"GET", target), (b"POST", b"/other"), (b"PUT", target)):
+            writer.write(method + b" " + line + b" HTTP/1.1\r\nX-A: 1\r\nx-a: 2" + HOST)
+            await one(reader)
+    first, other, again = scopes
+    assert [one["method"] for one in scopes] == ["GET", "POST", "PUT"]
+    assert (other["path"], other["raw_path"], other["query_string"]) == ("/other", b"/other", b"")
+    for scope in (first, again):
+        assert (scope["path"], scope["raw_path"], scope["query_string"]) == (path, raw_path, query)
+    assert first["headers"] == [(b"x-a", b"1"), (b"x-a", b"2"), (b"host", b"x")]
+    assert first["headers"] is not again["headers"]
+    assert (first["http_version"], first["scheme"], first["root_path"]) == ("1.1", "http", "")
+    assert first["asgi"] == {"version": "3.0", "spec_version": "2.3"}
+    assert first["client"][0] == "127.0.0.1"
+    assert first["server"] == ("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"nonsense\r\n\r\n", b"GET /\xc3\xbc HTTP/1.1" + HOST, b"CONNECT x:1 HTTP/1.1" + HOST]
+)
+async def test_what_is_no_request(sent: bytes) -> None:
+    """It is refused, and the connection closes."""
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        writer.write(sent)
+        head, body = await one(reader)
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert body == b"Invalid HTTP request received."
+        assert await reader.read() == b""
+
+
+async def test_more_requests_than_are_allowed() -> None:
+    """Those over the limit of the server are refused by it."""
+    async with served(Frame(echo, {}), limit_concurrency=2) as port, connected(port) as (reader, writer):
+        writer.write(b"GET /0.2 HTTP/1.1" + HOST)
+        await asyncio.sleep(0.05)
+        async with connected(port) as (other, asking):
+            asking.write(b"GET / HTTP/1.1" + HOST)
+            assert (await one(other))[0].startswith(b"HTTP/1.1 503 ")
+        assert (await one(reader))[0].startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_application_that_does_not_reply(begun: bool, fails: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Its client is told, where it still can be, and else loses the connection; the log knows why."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        if fails:
+            raise ValueError("a defect")
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1" + HOST)
+        reply = await reader.read()
+    assert reply.startswith(b"HTTP/1.1 200 " if begun else b"HTTP/1.1 500 ")
+    assert reply.endswith(b"\r\n\r\n" if begun else b"Internal Server Error")
+    assert ("a defect" if fails else "ASGI callable returned without") in caplog.text
+
+
+async def test_what_is_received() -> None:
+    """The body as it comes, its end once, and then that the client has gone: to all who wait for it."""
+    heard: list[Any] = []
+    over = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        heard.extend([await receive(), await receive()])
+        heard.extend(await asyncio.gather(receive(), receive()))
+        over.set()
+
+    async with served(app) as port, connected(port) as (_, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n{}")
+        await asyncio.sleep(0.05)
+        writer.write(b"[]")
+        await asyncio.sleep(0.05)
+        writer.close()
+        async with asyncio.timeout(20):
+            await over.wait()
+    gone = {"type": "http.disconnect"}
+    part = {"type": "http.request", "body": b"{}", "more_body": True}
+    assert heard == [part, {**part, "body": b"[]", "more_body": False}, gone, gone]
+
+
+async def test_a_server_that_stops_waits_for_its_requests() -> None:
+    """The one that is being answered is answered to its end, and nothing of it is left to wait for."""
+    async with contextlib.AsyncExitStack() as connection:
+        async with served(Frame(echo, {})) as port:
+            reader, writer = await connection.enter_async_context(connected(port))
+            writer.write(b"POST /0.2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+            await asyncio.sleep(0.05)
+        head, body = await one(reader)
+    assert b"\r\nconnection: close\r\n" in head
+    assert body == b"{}"
 
 
 def test_a_header_cannot_break_out_of_its_line() -> None:

@@ -15,24 +15,26 @@ import msgspec
 
 from antiphon.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from antiphon.http.peer import Peer, Receive, Scope, Send
-from antiphon.http.protocol import EXTENSION, Connection, RawHeaders
+from antiphon.http.protocol import RawHeaders, connection_of
 from antiphon.http.sending import Sending
 from antiphon.storage.model import DEFAULT_OWNER, Owner
 
 _encode = msgspec.json.Encoder().encode
-_JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
+_JSON_TYPE = b"application/json"
+_JSON: tuple[bytes, bytes] = (b"content-type", _JSON_TYPE)
 
 
 class Exchange:
     """A request being answered."""
 
-    __slots__ = ("_max_body", "_query", "receive", "scope", "send")
+    __slots__ = ("_firsts", "_max_body", "_query", "receive", "scope", "send")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self._max_body = max_body_bytes
+        self._firsts: dict[bytes, bytes] | None = None
         self._query: dict[str, list[str]] | None = None
 
     @property
@@ -51,10 +53,8 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """The first header of this (lowercase) name."""
-        for key, value in self.scope["headers"]:
-            if key == name:
-                return str(value.decode("latin-1"))
-        return None
+        value = self._named().get(name)
+        return None if value is None else value.decode("latin-1")
 
     def headers(self) -> list[tuple[str, str]]:
         """All of them."""
@@ -113,7 +113,7 @@ class Exchange:
     async def body(self) -> bytes:
         """The whole body, which must be JSON by its media type. Raises 413 and 415."""
         self._check_described()
-        connection: Connection | None = self.scope.get("extensions", {}).get(EXTENSION)
+        connection = connection_of(self.scope)
         here = connection.body(self.receive) if connection is not None else None
         if here is not None:
             if len(here) > self._max_body:
@@ -154,20 +154,23 @@ class Exchange:
 
     def _check_described(self) -> None:
         """What the headers say of the body. Raises 413 and 415."""
-        media = encoding = declared = None
-        for name, value in reversed(self.scope["headers"]):  # the first of a name counts
-            if name == b"content-type":
-                media = value.decode("latin-1")
-            elif name == b"content-encoding":
-                encoding = value.decode("latin-1")
-            elif name == b"content-length":
-                declared = value
-        if media is not None and not _is_json(media):
-            raise UnsupportedMediaType(f"The body must be application/json, not {media[:100]!r}.")
-        if encoding not in (None, "", "identity"):
-            raise UnsupportedMediaType(f"Bodies in the encoding {encoding!r} are not read; send it plain.")
-        if declared is not None and declared.isdigit() and int(declared) > self._max_body:
+        named = self._named()
+        media = named.get(b"content-type", _JSON_TYPE)
+        if media != _JSON_TYPE and not _is_json(text := media.decode("latin-1")):
+            raise UnsupportedMediaType(f"The body must be application/json, not {text[:100]!r}.")
+        encoding = named.get(b"content-encoding", b"")
+        if encoding and encoding != b"identity":
+            name = encoding.decode("latin-1")
+            raise UnsupportedMediaType(f"Bodies in the encoding {name!r} are not read; send it plain.")
+        declared = named.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > self._max_body:
             raise self._too_large()
+
+    def _named(self) -> dict[bytes, bytes]:
+        """The first header of each name."""
+        if self._firsts is None:
+            self._firsts = dict(reversed(self.scope["headers"]))
+        return self._firsts
 
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"The request body is over the limit of {self._max_body} bytes (server.max_body_bytes).")

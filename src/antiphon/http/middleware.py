@@ -44,8 +44,9 @@ class Frame:
         began = time.perf_counter()
         sending = Sending(scope, send, own_id)
         scope["app"] = self  # the router then raises what it would otherwise answer in plain text
+        method, path = scope["method"], scope["path"]
         try:
-            await self._exact.get((scope["method"], scope["path"]), self._app)(scope, receive, sending)
+            await self._exact.get((method, path), self._app)(scope, receive, sending)
         except ClientGone:
             pass
         except Exception as failure:
@@ -53,7 +54,7 @@ class Frame:
                 raise  # the reply has begun: the server breaks the connection, which is the truth
             await send_error(sending, _as_api_error(failure, scope))
         finally:
-            access.request(scope["method"], scope["path"], sending.status, time.perf_counter() - began)
+            access.request(method, path, sending.status, time.perf_counter() - began)
 
 
 def exact(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], ASGIApp]:

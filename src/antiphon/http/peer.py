@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any
 
-from antiphon.http.protocol import EXTENSION, Connection
+from antiphon.http.protocol import connection_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,7 +26,7 @@ class Peer:
     __slots__ = ("_callbacks", "_receive", "_watch", "connection", "dropped", "gone")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
+        self.connection = connection_of(scope)
         self.gone = False
         self.dropped = False
         self._receive = receive

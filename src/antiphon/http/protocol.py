@@ -9,10 +9,14 @@ falls back to ``await send``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import unquote
 
+import httptools
 import uvicorn
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, service_unavailable
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_VALUE_RE,
     STATUS_LINE,
@@ -46,6 +50,12 @@ def header_lines(headers: RawHeaders) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
+def connection_of(scope: Mapping[str, Any]) -> Connection | None:
+    """That of a request on our own protocol."""
+    extensions = scope.get("extensions")
+    return extensions.get(EXTENSION) if extensions else None
+
+
 class Connection:
     """One request's view of its connection.
 
@@ -55,8 +65,8 @@ class Connection:
 
     __slots__ = ("_cycle", "_direct", "corked", "on_lost", "transport", "writer")
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle: RequestResponseCycle | None = cycle
+    def __init__(self, cycle: Cycle) -> None:
+        self._cycle: Cycle | None = cycle
         self._direct = False  # the reply was begun here
         self.corked: list[bytes] | None = None
         """What is to leave with the next write, once something was begun."""
@@ -88,9 +98,7 @@ class Connection:
             return None
         if cycle.more_body or cycle.disconnected or cycle.response_complete:
             return None
-        body, cycle.body = bytes(cycle.body), bytearray()
-        cycle.message_event.clear()
-        return body
+        return cycle.take()
 
     def takes(self, send: object) -> bool:
         """Whether a reply may be written here instead of to ``send``: that is uvicorn's own, which has nothing to wait
@@ -120,7 +128,7 @@ class Connection:
         """Write what waits for the next write."""
         parts, self.corked = self.corked, None
         if parts and not self.disconnected:
-            self.transport.write(b"".join(parts))
+            self.transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def put(self, body: bytes) -> bool:
         """A chunk of a reply that was begun here. False, and nothing was done, when it was not, or when its reader has
@@ -154,7 +162,7 @@ class Connection:
         if self._cycle is not None:
             self._cycle.flow.resume_reading()
 
-    def _begun(self) -> RequestResponseCycle:
+    def _begun(self) -> Cycle:
         cycle = self._cycle
         assert cycle is not None, "it was not asked whether it takes the reply"
         cycle.response_started = True
@@ -162,7 +170,7 @@ class Connection:
         return cycle
 
 
-def _complete(cycle: RequestResponseCycle) -> None:
+def _complete(cycle: Cycle) -> None:
     """What uvicorn does once it has written the end of a reply."""
     cycle.response_complete = True
     cycle.message_event.set()
@@ -171,24 +179,204 @@ def _complete(cycle: RequestResponseCycle) -> None:
     cycle.on_response()
 
 
+class Cycle(RequestResponseCycle):
+    """uvicorn's request and reply, in fewer steps: an event is only made for who waits for more of the request, and its
+    task is counted out without a callback."""
+
+    def __init__(self, protocol: AntiphonHttpProtocol, scope: Any, keep_alive: bool) -> None:
+        self.scope = scope
+        self.transport = protocol.transport
+        self.flow = protocol.flow
+        self.logger = protocol.logger
+        self.access_logger = protocol.access_logger
+        self.access_log = protocol.access_log
+        self.default_headers = protocol.server_state.default_headers
+        self.message_event: Any = _NOBODY
+        self.on_response = protocol.on_response_complete
+        self.tasks = protocol.tasks
+        self.disconnected = False
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = protocol.expect_100_continue
+        self.body = bytearray()
+        self.more_body = True
+        self.told = False  # the application has had the end of the body
+        self.response_started = False
+        self.response_complete = False
+        self.chunked_encoding = None
+        self.expected_content_length = 0
+
+    async def run_asgi(self, app: Any) -> None:
+        try:
+            await app(self.scope, self.receive, self.send)
+            if not (self.response_complete or self.disconnected):
+                await super().run_asgi(_silent)  # which tells the log and the client
+        except BaseException as failure:  # noqa: BLE001 - as uvicorn's, which tells of it
+            await super().run_asgi(functools.partial(_fail, failure))
+        finally:
+            self.on_response = _nothing
+            self.tasks.discard(asyncio.current_task())
+
+    async def receive(self) -> Any:
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        while not (self.disconnected or self.response_complete):
+            if self.body or not (self.more_body or self.told):
+                return {"type": "http.request", "body": self.take(), "more_body": self.more_body}
+            self.flow.resume_reading()
+            if self.message_event is _NOBODY:
+                self.message_event = asyncio.Event()
+            await self.message_event.wait()
+            self.message_event = _NOBODY
+        return {"type": "http.disconnect"}
+
+    def take(self) -> bytes:
+        """What has come of the body since it was last asked for."""
+        body, self.body = bytes(self.body), bytearray()
+        self.told = not self.more_body
+        return body
+
+
+class _Nobody:
+    """Stands for the event of a request for whose rest nobody waits."""
+
+    def set(self) -> None:
+        """Nobody hears it."""
+
+
+_NOBODY = _Nobody()
+
+
+def _nothing() -> None:
+    pass
+
+
+async def _silent(scope: object, receive: object, send: object) -> None:
+    pass
+
+
+async def _fail(failure: BaseException, scope: object, receive: object, send: object) -> None:
+    raise failure
+
+
 class AntiphonHttpProtocol(HttpToolsProtocol):
-    """As uvicorn's, but each request's scope holds its ``Connection``."""
+    """As uvicorn's, but each request's scope holds its ``Connection``, and a request takes fewer steps.
+
+    Nothing is upgraded (``settings``). What a connection repeats is worked out once: its clients ask for the same path
+    again. And one timer serves all its pauses.
+    """
 
     connection: Connection | None = None
+    _idle_since: float | None = None
+    _last_url: bytes | None = None
+    _target: tuple[str, bytes, bytes] = ("", b"", b"")
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_headers_complete(self) -> None:
+        parser, url = self.parser, self.url
+        if url != self._last_url:
+            self._target, self._last_url = self._parse(url), url
+        path, raw_path, query = self._target
+        http_version = parser.get_http_version()
+        scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": http_version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": parser.get_method().decode("ascii"),
+            "root_path": self.root_path,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+        before = self.cycle
+        cycle = self.cycle = Cycle(self, scope, http_version != "1.0" and parser.should_keep_alive())
+        app = self.app if self.limit_concurrency is None else self._limited()
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, app)
+        else:  # it came before the reply to the one before
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, app))
+
+    def _parse(self, url: bytes) -> tuple[str, bytes, bytes]:
+        """Path, path as it was sent, and query string."""
+        parsed = httptools.parse_url(url)
+        path = parsed.path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        return self.root_path + path, self.root_path.encode("ascii") + parsed.path, parsed.query or b""
+
+    def _limited(self) -> Any:
+        """The application, or a refusal where there are too many requests."""
+        if max(len(self.connections), len(self.tasks)) < (self.limit_concurrency or 0):
+            return self.app
+        self.logger.warning("Exceeded concurrency limit.")
+        return service_unavailable
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.connection = Connection(cycle)
-        extensions: dict[str, Any] = cycle.scope.setdefault("extensions", {})
-        extensions[EXTENSION] = self.connection
-        super()._start_asgi_task(cycle, app)
+        cycle.scope["extensions"] = {EXTENSION: self.connection}
+        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
+
+    def on_body(self, body: bytes) -> None:
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         if self.connection is not None:
             self.connection.release()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Closes a connection that was idle for all that time."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # the end of its reply sets the timer again
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_again(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def _look_again(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         if self.connection is not None:
             if self.connection.on_lost is not None:
                 self.connection.on_lost()
@@ -209,6 +397,7 @@ def settings(app: Callable[..., Any], **more: Any) -> uvicorn.Config:
     """uvicorn's settings for this protocol; logs and headers are the application's own. ``more`` adds to them."""
     return uvicorn.Config(
         app,
+        interface="asgi3",
         http=AntiphonHttpProtocol,
         ws="none",
         log_config=None,

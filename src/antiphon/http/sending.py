@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from antiphon.http.peer import Scope, Send
-from antiphon.http.protocol import EXTENSION, Connection, RawHeaders, header_lines
+from antiphon.http.protocol import RawHeaders, connection_of, header_lines
 
 #: Replies that uvicorn sends without a body.
 _BODILESS = frozenset({204, 304})
@@ -18,7 +18,7 @@ class Sending:
     __slots__ = ("_connection", "_id", "_send", "status")
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
-        self._connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
+        self._connection = connection_of(scope)
         self._send = send
         self._id = request_id.encode()
         self.status = 0
