@@ -12,7 +12,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 from starlette.routing import Router as Routes
@@ -84,19 +84,20 @@ class App:
         self._kits = kits
         self._routes = Routes()
         self._exact: dict[tuple[str, str], ASGIApp] = {}
-        self._framed: ASGIApp = Frame(self._routes, self._exact)
+        self.http = _bound(Frame(self._routes, self._exact))
+        """The application without its lifespan: for a server that calls ``open`` and ``close``."""
         self._taping: Taping | None = None
         if config.tape.dir is not None:
             from antiphon.app.taping import Taping  # a server without a tape never loads it
 
             self._taping = Taping(config.tape, environ, near=config.server.host in _LOOPBACK)
-            self._framed = self._taping.scoped(self._framed)
+            self.http = self._taping.scoped(self.http)
         self._stack = contextlib.AsyncExitStack()
         self._service: Service | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            await self._framed(scope, receive, send)
+            await self.http(scope, receive, send)
             return
         await receive()
         try:
@@ -173,7 +174,7 @@ class App:
             stack.push_async_callback(_end, expiry)
             self._routes.routes[:] = _routes(config, self._service, conversations, router, filing)
             self._routes.routes += _file_routes(config, filing) + _vector_store_routes(config, knowledge)
-            self._exact.update(exact(self._routes.routes))
+            self._exact.update({key: _bound(endpoint) for key, endpoint in exact(self._routes.routes).items()})
             if self._taping is not None:
                 self._routes.routes.append(self._taping.control())
             self._stack = stack.pop_all()
@@ -284,7 +285,13 @@ class _Endpoint:
         self._max_body_bytes = max_body_bytes
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        return self._handler(Exchange(scope, receive, send, max_body_bytes=self._max_body_bytes))
+        return self._handler(Exchange(scope, receive, send, self._max_body_bytes))
+
+
+def _bound(app: Any) -> ASGIApp:
+    """An application as a bound method, because to call an object takes several times the steps."""
+    bound: ASGIApp = app.__call__
+    return bound
 
 
 def _kept(status: int, headers: Headers, reads: Sequence[bytes]) -> bytes:

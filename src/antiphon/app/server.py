@@ -74,7 +74,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> None:
         sock = _listen(config.server.host, config.server.port)
         own = [(config.server.host, sock.getsockname()[1])]
         app = create_app(config, environ, own)
-        of_uvicorn = settings(app, lifespan="off", backlog=_BACKLOG)
+        of_uvicorn = settings(app.http, lifespan="off", backlog=_BACKLOG)
         host = f"[{own[0][0]}]" if ":" in own[0][0] else own[0][0]
         # What is here now stays: the collector need not look at it again, and may look less often at the rest.
         gc.collect()
