@@ -20,6 +20,8 @@ from antiphon.http.sending import Sending
 from antiphon.storage.model import DEFAULT_OWNER, Owner
 
 _encode = msgspec.json.Encoder().encode
+#: The headers that say what the body is.
+_DESCRIBING = frozenset({b"content-type", b"content-encoding", b"content-length"})
 _JSON_TYPE = b"application/json"
 _JSON: tuple[bytes, bytes] = (b"content-type", _JSON_TYPE)
 
@@ -27,14 +29,14 @@ _JSON: tuple[bytes, bytes] = (b"content-type", _JSON_TYPE)
 class Exchange:
     """A request being answered."""
 
-    __slots__ = ("_firsts", "_max_body", "_query", "receive", "scope", "send")
+    __slots__ = ("_connection", "_max_body", "_query", "receive", "scope", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self._max_body = max_body_bytes
-        self._firsts: dict[bytes, bytes] | None = None
+        self._connection = connection_of(scope)
         self._query: dict[str, list[str]] | None = None
 
     @property
@@ -53,8 +55,10 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """The first header of this (lowercase) name."""
-        value = self._named().get(name)
-        return None if value is None else value.decode("latin-1")
+        for key, value in self.scope["headers"]:
+            if key == name:
+                return str(value.decode("latin-1"))
+        return None
 
     def headers(self) -> list[tuple[str, str]]:
         """All of them."""
@@ -113,8 +117,7 @@ class Exchange:
     async def body(self) -> bytes:
         """The whole body, which must be JSON by its media type. Raises 413 and 415."""
         self._check_described()
-        connection = connection_of(self.scope)
-        here = connection.body(self.receive) if connection is not None else None
+        here = self._connection.body(self.receive) if self._connection is not None else None
         if here is not None:
             if len(here) > self._max_body:
                 raise self._too_large()
@@ -135,7 +138,7 @@ class Exchange:
 
     def peer(self) -> Peer:
         """The client, watched. Read the body first."""
-        return Peer(self.scope, self.receive)
+        return Peer(self._connection, self.receive)
 
     # -- reply
 
@@ -154,7 +157,8 @@ class Exchange:
 
     def _check_described(self) -> None:
         """What the headers say of the body. Raises 413 and 415."""
-        named = self._named()
+        headers = reversed(self.scope["headers"])  # the first of a name counts
+        named = {name: value for name, value in headers if name in _DESCRIBING}
         media = named.get(b"content-type", _JSON_TYPE)
         if media != _JSON_TYPE and not _is_json(text := media.decode("latin-1")):
             raise UnsupportedMediaType(f"The body must be application/json, not {text[:100]!r}.")
@@ -165,12 +169,6 @@ class Exchange:
         declared = named.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._max_body:
             raise self._too_large()
-
-    def _named(self) -> dict[bytes, bytes]:
-        """The first header of each name."""
-        if self._firsts is None:
-            self._firsts = dict(reversed(self.scope["headers"]))
-        return self._firsts
 
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"The request body is over the limit of {self._max_body} bytes (server.max_body_bytes).")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any
 
-from antiphon.http.protocol import connection_of
+from antiphon.http.protocol import Connection
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -18,15 +18,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Peer:
-    """``async with Peer(scope, receive) as peer``, once the body was read; ``gone`` may become true any time.
+    """``async with Peer(connection, receive) as peer``, once the body was read; ``gone`` may become true any time.
 
     ``dropped`` says that it did not go by itself.
     """
 
     __slots__ = ("_callbacks", "_receive", "_watch", "connection", "dropped", "gone")
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.connection = connection_of(scope)
+    def __init__(self, connection: Connection | None, receive: Receive) -> None:
+        self.connection = connection
         self.gone = False
         self.dropped = False
         self._receive = receive

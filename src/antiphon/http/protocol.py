@@ -29,7 +29,7 @@ EXTENSION = "antiphon.connection"
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _CLOSE = b"connection: close\r\n"
-_CHUNKED = b"transfer-encoding: chunked\r\n"
+_CHUNKED = b"transfer-encoding: chunked\r\n\r\n"  # the last line of a head
 
 
 class Writer(Protocol):
@@ -45,9 +45,12 @@ class Writer(Protocol):
 def header_lines(headers: RawHeaders) -> bytes:
     """Headers as they are sent; names in lowercase. Raises ``ValueError`` for a value that would break out of its
     line."""
-    if HEADER_VALUE_RE.search(b"".join([value for _, value in headers])):
-        raise ValueError("a header holds a control character")
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
+    lines = b""
+    for name, value in headers:
+        if not value.isalnum() and HEADER_VALUE_RE.search(value):
+            raise ValueError("a header holds a control character")
+        lines += b"%b: %b\r\n" % (name, value)
+    return lines
 
 
 def connection_of(scope: Mapping[str, Any]) -> Connection | None:
@@ -69,7 +72,7 @@ class Connection:
         self._cycle: Cycle | None = cycle
         self._direct = False  # the reply was begun here
         self.corked: list[bytes] | None = None
-        """What is to leave with the next write, once something was begun."""
+        """What is to leave with the next write, in pieces, once something was begun."""
         self.transport: asyncio.Transport = cycle.transport
         self.on_lost: Callable[[], None] | None = None
         self.writer: Writer | None = None
@@ -114,21 +117,20 @@ class Connection:
         """A whole reply, where it is taken; ``headers`` are lines, the length among them."""
         cycle = self._begun()
         closing = b"" if cycle.keep_alive else _CLOSE
-        self.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], headers, closing, body))
+        self.transport.write(b"".join((STATUS_LINE[status], headers, closing, b"\r\n", body)))
         _complete(cycle)
 
     def begin(self, status: int, headers: bytes) -> None:
         """The head of a reply in chunks, where it is taken; it leaves with the first chunk. ``headers`` are lines."""
         cycle = self._begun()
         cycle.chunked_encoding = self._direct = True
-        closing = b"" if cycle.keep_alive else _CLOSE
-        self.corked = [b"%b%b%b%b\r\n" % (STATUS_LINE[status], headers, closing, _CHUNKED)]
+        self.corked = [STATUS_LINE[status], headers, b"" if cycle.keep_alive else _CLOSE, _CHUNKED]
 
     def uncork(self) -> None:
         """Write what waits for the next write."""
         parts, self.corked = self.corked, None
         if parts and not self.disconnected:
-            self.transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+            self.transport.write(b"".join(parts))
 
     def put(self, body: bytes) -> bool:
         """A chunk of a reply that was begun here. False, and nothing was done, when it was not, or when its reader has

@@ -112,8 +112,7 @@ class Responses:
 
 def _told(run: Run, began: float) -> RawHeaders:
     """What the reply's headers say of the run."""
-    took = int((time.perf_counter() - began) * 1000)
-    headers: list[Any] = [(b"openai-processing-ms", str(took).encode())]
+    headers: list[Any] = [(b"openai-processing-ms", b"%d" % ((time.perf_counter() - began) * 1000))]
     if run.plan.unserved:
         names = ", ".join(name if name.isascii() and name.isprintable() else ascii(name) for name in run.plan.unserved)
         _log.warning("response %s: tools not served and not offered to the model: %s", run.plan.response.id, names)

@@ -34,9 +34,9 @@ class Sending:
         connection = self._connection
         if connection is None or status in _BODILESS or not connection.takes(self._send):
             return False
-        lines = b"%bcontent-length: %d\r\nx-request-id: %b\r\n" % (header_lines(headers), len(body), self._id)
         self.status = status
-        connection.reply(status, lines, body)
+        length = b"content-length: %d\r\n" % len(body)
+        connection.reply(status, header_lines(headers) + length + b"x-request-id: %b\r\n" % self._id, body)
         return True
 
     def begin(self, status: int, headers: bytes) -> bool:
@@ -46,5 +46,5 @@ class Sending:
         if connection is None or status in _BODILESS or not connection.takes(self._send):
             return False
         self.status = status
-        connection.begin(status, b"%bx-request-id: %b\r\n" % (headers, self._id))
+        connection.begin(status, headers + b"x-request-id: %b\r\n" % self._id)
         return True
