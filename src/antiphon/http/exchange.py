@@ -20,8 +20,6 @@ from antiphon.http.sending import Sending
 from antiphon.storage.model import DEFAULT_OWNER, Owner
 
 _encode = msgspec.json.Encoder().encode
-#: The headers that say what the body is.
-_DESCRIBING = frozenset({b"content-type", b"content-encoding", b"content-length"})
 _JSON_TYPE = b"application/json"
 _JSON: tuple[bytes, bytes] = (b"content-type", _JSON_TYPE)
 
@@ -122,6 +120,9 @@ class Exchange:
             if len(here) > self._max_body:
                 raise self._too_large()
             return here
+        declared = self.header(b"content-length") or ""
+        if declared.isdecimal() and int(declared) > self._max_body:
+            raise self._too_large()
         parts: list[bytes] = []
         size = 0
         while True:
@@ -156,19 +157,18 @@ class Exchange:
         await self.reply(status, body, (_JSON, *headers))
 
     def _check_described(self) -> None:
-        """What the headers say of the body. Raises 413 and 415."""
-        headers = reversed(self.scope["headers"])  # the first of a name counts
-        named = {name: value for name, value in headers if name in _DESCRIBING}
-        media = named.get(b"content-type", _JSON_TYPE)
+        """What the headers say of the body. Raises 415."""
+        media, encoding = _JSON_TYPE, b""
+        for name, value in reversed(self.scope["headers"]):  # the first of a name counts
+            if name == b"content-type":
+                media = value
+            elif name == b"content-encoding":
+                encoding = value
         if media != _JSON_TYPE and not _is_json(text := media.decode("latin-1")):
             raise UnsupportedMediaType(f"The body must be application/json, not {text[:100]!r}.")
-        encoding = named.get(b"content-encoding", b"")
         if encoding and encoding != b"identity":
-            name = encoding.decode("latin-1")
-            raise UnsupportedMediaType(f"Bodies in the encoding {name!r} are not read; send it plain.")
-        declared = named.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > self._max_body:
-            raise self._too_large()
+            text = encoding.decode("latin-1")
+            raise UnsupportedMediaType(f"Bodies in the encoding {text!r} are not read; send it plain.")
 
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"The request body is over the limit of {self._max_body} bytes (server.max_body_bytes).")
