@@ -264,14 +264,27 @@ async def _fail(failure: BaseException, scope: object, receive: object, send: ob
 class AntiphonHttpProtocol(HttpToolsProtocol):
     """As uvicorn's, but each request's scope holds its ``Connection``, and a request takes fewer steps.
 
-    Nothing is upgraded (``settings``). What a connection repeats is worked out once: its clients ask for the same path
-    again. And one timer serves all its pauses.
+    Nothing is upgraded (``settings``). What a connection repeats is worked out once: a scope is a copy of the last one,
+    whose client asked for the same path. And one timer serves all its pauses.
     """
 
     connection: Connection | None = None
     _idle_since: float | None = None
     _last_url: bytes | None = None
-    _target: tuple[str, bytes, bytes] = ("", b"", b"")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._last_scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            # What is replaced stands here too, for to add to a copy takes longer.
+            **dict.fromkeys(("http_version", "method", "path", "raw_path", "query_string", "headers", "state")),
+            "extensions": None,
+        }
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -279,26 +292,15 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        parser, url = self.parser, self.url
-        if url != self._last_url:
-            self._target, self._last_url = self._parse(url), url
-        path, raw_path, query = self._target
-        http_version = parser.get_http_version()
-        scope = {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": http_version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,
-            "method": parser.get_method().decode("ascii"),
-            "root_path": self.root_path,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": self.headers,
-            "state": self.app_state.copy(),
-        }
+        parser, repeated = self.parser, self._last_scope
+        if self.url != self._last_url:
+            repeated.update(self._parsed(self.url))
+            self._last_url = self.url
+        scope = repeated.copy()
+        http_version = scope["http_version"] = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["headers"] = self.headers
+        scope["state"] = self.app_state.copy()
         before = self.cycle
         cycle = self.cycle = Cycle(self, scope, http_version != "1.0" and parser.should_keep_alive())
         app = self.app if self.limit_concurrency is None else self._limited()
@@ -308,13 +310,17 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, app))
 
-    def _parse(self, url: bytes) -> tuple[str, bytes, bytes]:
-        """Path, path as it was sent, and query string."""
+    def _parsed(self, url: bytes) -> dict[str, Any]:
+        """What a scope says of a URL."""
         parsed = httptools.parse_url(url)
         path = parsed.path.decode("ascii")
         if "%" in path:
             path = unquote(path)
-        return self.root_path + path, self.root_path.encode("ascii") + parsed.path, parsed.query or b""
+        return {
+            "path": self.root_path + path,
+            "raw_path": self.root_path.encode("ascii") + parsed.path,
+            "query_string": parsed.query or b"",
+        }
 
     def _limited(self) -> Any:
         """The application, or a refusal where there are too many requests."""
