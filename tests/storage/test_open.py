@@ -17,7 +17,8 @@ import pytest
 
 from antiphon.config import StorageConfig
 from antiphon.storage import CannotOpen, Store, compile, migrate, open_store, postgres, sqlite, statements  # noqa: A004
-from antiphon.storage.queries import WRITTEN
+from antiphon.storage.queries import WRITTEN, given
+from antiphon.storage.rows import FORMS, TURN
 from antiphon.storage.schema import metadata
 from tests.databases import FreshDatabase, Kind, query
 from tests.storage.values import finished
@@ -32,11 +33,18 @@ def test_the_compiled_statements_are_fresh() -> None:
 
 def test_rows_have_the_order_of_the_statements() -> None:
     """Both databases take the columns of a commit in the order of the tables."""
-    names = [f"{table.name}_{column.name}" for table in WRITTEN for column in table.columns]
+    names = [f"{table.name}_{column.name}" for table in WRITTEN for column in given(table)]
     assert tuple(names) == statements.POSTGRESQL["commit"].parameters
     for table in WRITTEN:
-        columns = tuple(column.name for column in table.columns)
-        assert columns == statements.SQLITE[f"insert_{table.name}"].parameters
+        columns = tuple(column.name for column in given(table))
+        assert columns == statements.COLUMNS[table.name]
+
+
+def test_a_form_leaves_out_only_what_may_be_null() -> None:
+    """A form of rows has the columns of its table in their order, without some that may be null."""
+    for form, (table, null) in FORMS.items():
+        assert statements.COLUMNS[form] == tuple(name for name in statements.COLUMNS[table] if name not in null)
+        assert all(metadata.tables[table].c[name].nullable for name in null)
 
 
 def test_owner_is_first_everywhere() -> None:
@@ -277,7 +285,7 @@ def test_a_commit_of_turns_takes_its_columns_in_order() -> None:
         parameters = statements.POSTGRESQL[name].parameters
         at = 0
         for table in tables:
-            width = statements.WIDTHS[table]
+            width = len(TURN if table == "turns" else statements.COLUMNS[table])
             assert {p.startswith(f"{table}_") for p in parameters[at : at + width]} == {True}, (name, table)
             at += width
         assert at == len(parameters)

@@ -641,6 +641,10 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND item
         "INSERT INTO conversations (owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         "owner id created_at metadata next_position item_count item_bytes claim claimed_until",
     ),
+    "insert_first_responses": (
+        "INSERT INTO responses (owner, id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+        "owner id status created_at dialect item_count item_bytes request result",
+    ),
     "insert_item_blobs": (
         "INSERT INTO item_blobs (owner, response_id, position, at, sha256) VALUES (?, ?, ?, ?, ?)",
         "owner response_id position at sha256",
@@ -653,9 +657,17 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND item
         "INSERT INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
         "owner response_id first_seq attempt last_seq created_at data",
     ),
+    "insert_plain_items": (
+        "INSERT INTO items (owner, response_id, position, id, direction, data) VALUES (?, ?, ?, ?, ?, ?)",
+        "owner response_id position id direction data",
+    ),
+    "insert_plain_steps": (
+        "INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "owner response_id n kind first_seq last_seq item_from item_to bytes_to request_parameters",
+    ),
     "insert_responses": (
-        "INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "owner id previous_id previous_step conversation_id status created_at dialect deleted item_count item_bytes request result",
+        "INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+        "owner id previous_id previous_step conversation_id status created_at dialect item_count item_bytes request result",
     ),
     "insert_steps": (
         "INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -1426,58 +1438,58 @@ FROM json_array_elements_text(CAST($3::VARCHAR AS JSON)) AS each_kinds) ORDER BY
     "commit": (
         """
 WITH new_responses AS
-(INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) SELECT anon_1.owner AS owner, anon_1.id AS id, anon_1.previous_id AS previous_id, anon_1.previous_step AS previous_step, anon_1.conversation_id AS conversation_id, anon_1.status AS status, anon_1.created_at AS created_at, anon_1.dialect AS dialect, anon_1.deleted AS deleted, anon_1.item_count AS item_count, anon_1.item_bytes AS item_bytes, anon_1.request AS request, anon_1.result AS result
-FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INTEGER[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[], $9::BOOLEAN[], $10::INTEGER[], $11::BIGINT[], $12::BYTEA[], $13::BYTEA[]) AS anon_1(owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result)),
+(INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, item_count, item_bytes, request, result, deleted) SELECT anon_1.owner AS owner, anon_1.id AS id, anon_1.previous_id AS previous_id, anon_1.previous_step AS previous_step, anon_1.conversation_id AS conversation_id, anon_1.status AS status, anon_1.created_at AS created_at, anon_1.dialect AS dialect, anon_1.item_count AS item_count, anon_1.item_bytes AS item_bytes, anon_1.request AS request, anon_1.result AS result, false AS deleted
+FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INTEGER[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[], $9::INTEGER[], $10::BIGINT[], $11::BYTEA[], $12::BYTEA[]) AS anon_1(owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, item_count, item_bytes, request, result)),
 new_items AS
 (INSERT INTO items (owner, response_id, position, id, direction, data, seen) SELECT anon_2.owner AS owner, anon_2.response_id AS response_id, anon_2.position AS position, anon_2.id AS id, anon_2.direction AS direction, anon_2.data AS data, anon_2.seen AS seen
-FROM unnest($14::TEXT[], $15::TEXT[], $16::INTEGER[], $17::TEXT[], $18::TEXT[], $19::BYTEA[], $20::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data, seen)),
+FROM unnest($13::TEXT[], $14::TEXT[], $15::INTEGER[], $16::TEXT[], $17::TEXT[], $18::BYTEA[], $19::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data, seen)),
 new_item_blobs AS
 (INSERT INTO item_blobs (owner, response_id, position, at, sha256) SELECT anon_3.owner AS owner, anon_3.response_id AS response_id, anon_3.position AS position, anon_3.at AS at, anon_3.sha256 AS sha256
-FROM unnest($21::TEXT[], $22::TEXT[], $23::INTEGER[], $24::BIGINT[], $25::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
+FROM unnest($20::TEXT[], $21::TEXT[], $22::INTEGER[], $23::BIGINT[], $24::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
 new_blobs AS
 (INSERT INTO blobs (owner, sha256, data) SELECT anon_4.owner AS owner, anon_4.sha256 AS sha256, anon_4.data AS data
-FROM unnest($26::TEXT[], $27::BYTEA[], $28::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
+FROM unnest($25::TEXT[], $26::BYTEA[], $27::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
 new_steps AS
 (INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange) SELECT anon_5.owner AS owner, anon_5.response_id AS response_id, anon_5.n AS n, anon_5.kind AS kind, anon_5.first_seq AS first_seq, anon_5.last_seq AS last_seq, anon_5.item_from AS item_from, anon_5.item_to AS item_to, anon_5.bytes_to AS bytes_to, anon_5.request_parameters AS request_parameters, anon_5.exchange AS exchange
-FROM unnest($29::TEXT[], $30::TEXT[], $31::INTEGER[], $32::TEXT[], $33::BIGINT[], $34::BIGINT[], $35::INTEGER[], $36::INTEGER[], $37::BIGINT[], $38::BYTEA[], $39::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange))
+FROM unnest($28::TEXT[], $29::TEXT[], $30::INTEGER[], $31::TEXT[], $32::BIGINT[], $33::BIGINT[], $34::INTEGER[], $35::INTEGER[], $36::BIGINT[], $37::BYTEA[], $38::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange))
  INSERT INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) SELECT anon_6.owner, anon_6.response_id, anon_6.first_seq, anon_6.attempt, anon_6.last_seq, anon_6.created_at, anon_6.data
-FROM unnest($40::TEXT[], $41::TEXT[], $42::BIGINT[], $43::INTEGER[], $44::BIGINT[], $45::BIGINT[], $46::BYTEA[]) AS anon_6(owner, response_id, first_seq, attempt, last_seq, created_at, data)
+FROM unnest($39::TEXT[], $40::TEXT[], $41::BIGINT[], $42::INTEGER[], $43::BIGINT[], $44::BIGINT[], $45::BYTEA[]) AS anon_6(owner, response_id, first_seq, attempt, last_seq, created_at, data)
 """,
-        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data items_seen item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
+        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data items_seen item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
     ),
     "commit_turns": (
         """
 WITH new_responses AS
-(INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) SELECT anon_1.owner AS owner, anon_1.id AS id, anon_1.previous_id AS previous_id, anon_1.previous_step AS previous_step, anon_1.conversation_id AS conversation_id, anon_1.status AS status, anon_1.created_at AS created_at, anon_1.dialect AS dialect, anon_1.deleted AS deleted, anon_1.item_count AS item_count, anon_1.item_bytes AS item_bytes, anon_1.request AS request, anon_1.result AS result
-FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INTEGER[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[], $9::BOOLEAN[], $10::INTEGER[], $11::BIGINT[], $12::BYTEA[], $13::BYTEA[]) AS anon_1(owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result)),
+(INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, item_count, item_bytes, request, result, deleted) SELECT anon_1.owner AS owner, anon_1.id AS id, anon_1.previous_id AS previous_id, anon_1.previous_step AS previous_step, anon_1.conversation_id AS conversation_id, anon_1.status AS status, anon_1.created_at AS created_at, anon_1.dialect AS dialect, anon_1.item_count AS item_count, anon_1.item_bytes AS item_bytes, anon_1.request AS request, anon_1.result AS result, false AS deleted
+FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INTEGER[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[], $9::INTEGER[], $10::BIGINT[], $11::BYTEA[], $12::BYTEA[]) AS anon_1(owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, item_count, item_bytes, request, result)),
 new_items AS
 (INSERT INTO items (owner, response_id, position, id, direction, data, seen) SELECT anon_2.owner AS owner, anon_2.response_id AS response_id, anon_2.position AS position, anon_2.id AS id, anon_2.direction AS direction, anon_2.data AS data, anon_2.seen AS seen
-FROM unnest($14::TEXT[], $15::TEXT[], $16::INTEGER[], $17::TEXT[], $18::TEXT[], $19::BYTEA[], $20::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data, seen)),
+FROM unnest($13::TEXT[], $14::TEXT[], $15::INTEGER[], $16::TEXT[], $17::TEXT[], $18::BYTEA[], $19::BYTEA[]) AS anon_2(owner, response_id, position, id, direction, data, seen)),
 new_item_blobs AS
 (INSERT INTO item_blobs (owner, response_id, position, at, sha256) SELECT anon_3.owner AS owner, anon_3.response_id AS response_id, anon_3.position AS position, anon_3.at AS at, anon_3.sha256 AS sha256
-FROM unnest($21::TEXT[], $22::TEXT[], $23::INTEGER[], $24::BIGINT[], $25::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
+FROM unnest($20::TEXT[], $21::TEXT[], $22::INTEGER[], $23::BIGINT[], $24::BYTEA[]) AS anon_3(owner, response_id, position, at, sha256)),
 new_blobs AS
 (INSERT INTO blobs (owner, sha256, data) SELECT anon_4.owner AS owner, anon_4.sha256 AS sha256, anon_4.data AS data
-FROM unnest($26::TEXT[], $27::BYTEA[], $28::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
+FROM unnest($25::TEXT[], $26::BYTEA[], $27::BYTEA[]) AS anon_4(owner, sha256, data) ORDER BY anon_4.owner, anon_4.sha256 ON CONFLICT (owner, sha256) DO UPDATE SET sha256 = excluded.sha256),
 new_steps AS
 (INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange) SELECT anon_5.owner AS owner, anon_5.response_id AS response_id, anon_5.n AS n, anon_5.kind AS kind, anon_5.first_seq AS first_seq, anon_5.last_seq AS last_seq, anon_5.item_from AS item_from, anon_5.item_to AS item_to, anon_5.bytes_to AS bytes_to, anon_5.request_parameters AS request_parameters, anon_5.exchange AS exchange
-FROM unnest($29::TEXT[], $30::TEXT[], $31::INTEGER[], $32::TEXT[], $33::BIGINT[], $34::BIGINT[], $35::INTEGER[], $36::INTEGER[], $37::BIGINT[], $38::BYTEA[], $39::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange)),
+FROM unnest($28::TEXT[], $29::TEXT[], $30::INTEGER[], $31::TEXT[], $32::BIGINT[], $33::BIGINT[], $34::INTEGER[], $35::INTEGER[], $36::BIGINT[], $37::BYTEA[], $38::BYTEA[]) AS anon_5(owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange)),
 ended_turns AS
-(UPDATE conversations SET next_position=(conversations.next_position + anon_6.count), item_count=(conversations.item_count + anon_6.count), item_bytes=(conversations.item_bytes + anon_6.bytes), claim=NULL, claimed_until=0 FROM unnest($40::TEXT[], $41::TEXT[], $42::TEXT[], $43::INTEGER[], $44::BIGINT[]) AS anon_6(owner, conversation_id, token, count, bytes) WHERE conversations.owner = anon_6.owner AND conversations.id = anon_6.conversation_id AND conversations.claim = anon_6.token RETURNING conversations.owner, conversations.id),
+(UPDATE conversations SET next_position=(conversations.next_position + anon_6.count), item_count=(conversations.item_count + anon_6.count), item_bytes=(conversations.item_bytes + anon_6.bytes), claim=NULL, claimed_until=0 FROM unnest($39::TEXT[], $40::TEXT[], $41::TEXT[], $42::INTEGER[], $43::BIGINT[]) AS anon_6(owner, conversation_id, token, count, bytes) WHERE conversations.owner = anon_6.owner AND conversations.id = anon_6.conversation_id AND conversations.claim = anon_6.token RETURNING conversations.owner, conversations.id),
 new_conversations AS
 (INSERT INTO conversations (owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) SELECT anon_7.owner AS owner, anon_7.id AS id, anon_7.created_at AS created_at, anon_7.metadata AS metadata, anon_7.next_position AS next_position, anon_7.item_count AS item_count, anon_7.item_bytes AS item_bytes, anon_7.claim AS claim, anon_7.claimed_until AS claimed_until
-FROM unnest($45::TEXT[], $46::TEXT[], $47::BIGINT[], $48::BYTEA[], $49::INTEGER[], $50::INTEGER[], $51::BIGINT[], $52::TEXT[], $53::BIGINT[]) AS anon_7(owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) RETURNING conversations.owner, conversations.id),
+FROM unnest($44::TEXT[], $45::TEXT[], $46::BIGINT[], $47::BYTEA[], $48::INTEGER[], $49::INTEGER[], $50::BIGINT[], $51::TEXT[], $52::BIGINT[]) AS anon_7(owner, id, created_at, metadata, next_position, item_count, item_bytes, claim, claimed_until) RETURNING conversations.owner, conversations.id),
 may_append AS
 (SELECT ended_turns.owner AS owner, ended_turns.id AS id
 FROM ended_turns UNION ALL SELECT new_conversations.owner AS owner, new_conversations.id AS id
 FROM new_conversations),
 new_conversation_items AS
 (INSERT INTO conversation_items (owner, conversation_id, position, item_id, response_id, item_position, item_bytes) SELECT anon_8.owner AS owner, may_append.id AS id, anon_8.position AS position, anon_8.item_id AS item_id, anon_8.response_id AS response_id, anon_8.item_position AS item_position, anon_8.item_bytes AS item_bytes
-FROM unnest($54::TEXT[], $55::TEXT[], $56::INTEGER[], $57::TEXT[], $58::TEXT[], $59::INTEGER[], $60::BIGINT[]) AS anon_8(owner, conversation_id, position, item_id, response_id, item_position, item_bytes) LEFT OUTER JOIN may_append ON may_append.owner = anon_8.owner AND may_append.id = anon_8.conversation_id)
+FROM unnest($53::TEXT[], $54::TEXT[], $55::INTEGER[], $56::TEXT[], $57::TEXT[], $58::INTEGER[], $59::BIGINT[]) AS anon_8(owner, conversation_id, position, item_id, response_id, item_position, item_bytes) LEFT OUTER JOIN may_append ON may_append.owner = anon_8.owner AND may_append.id = anon_8.conversation_id)
  INSERT INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) SELECT anon_9.owner, anon_9.response_id, anon_9.first_seq, anon_9.attempt, anon_9.last_seq, anon_9.created_at, anon_9.data
-FROM unnest($61::TEXT[], $62::TEXT[], $63::BIGINT[], $64::INTEGER[], $65::BIGINT[], $66::BIGINT[], $67::BYTEA[]) AS anon_9(owner, response_id, first_seq, attempt, last_seq, created_at, data)
+FROM unnest($60::TEXT[], $61::TEXT[], $62::BIGINT[], $63::INTEGER[], $64::BIGINT[], $65::BIGINT[], $66::BYTEA[]) AS anon_9(owner, response_id, first_seq, attempt, last_seq, created_at, data)
 """,
-        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_deleted responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data items_seen item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange turns_owner turns_conversation_id turns_token turns_count turns_bytes conversations_owner conversations_id conversations_created_at conversations_metadata conversations_next_position conversations_item_count conversations_item_bytes conversations_claim conversations_claimed_until conversation_items_owner conversation_items_conversation_id conversation_items_position conversation_items_item_id conversation_items_response_id conversation_items_item_position conversation_items_item_bytes journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
+        "responses_owner responses_id responses_previous_id responses_previous_step responses_conversation_id responses_status responses_created_at responses_dialect responses_item_count responses_item_bytes responses_request responses_result items_owner items_response_id items_position items_id items_direction items_data items_seen item_blobs_owner item_blobs_response_id item_blobs_position item_blobs_at item_blobs_sha256 blobs_owner blobs_sha256 blobs_data steps_owner steps_response_id steps_n steps_kind steps_first_seq steps_last_seq steps_item_from steps_item_to steps_bytes_to steps_request_parameters steps_exchange turns_owner turns_conversation_id turns_token turns_count turns_bytes conversations_owner conversations_id conversations_created_at conversations_metadata conversations_next_position conversations_item_count conversations_item_bytes conversations_claim conversations_claimed_until conversation_items_owner conversation_items_conversation_id conversation_items_position conversation_items_item_id conversation_items_response_id conversation_items_item_position conversation_items_item_bytes journal_owner journal_response_id journal_first_seq journal_attempt journal_last_seq journal_created_at journal_data",
     ),
     "complete_file": (
         """

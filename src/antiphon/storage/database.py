@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Literal, Protocol
 
 from antiphon.storage.rows import Packed, Row
@@ -18,7 +18,7 @@ class Database(Protocol):
     async def fetch(self, name: str, **values: Any) -> Sequence[Row]:
         """The rows of a reading statement."""
 
-    async def commit(self, packed: Packed) -> None:
+    def commit(self, packed: Packed) -> Awaitable[object]:
         """Write one response, or what a conversation gets; returns when it is durable."""
 
     async def write(self, names: Sequence[str], *, answer: int = 0, **values: Any) -> Sequence[Row]:

@@ -42,22 +42,37 @@ class GroupCommit(Generic[Job, Done]):
     ) -> None:
         self._write = write
         self._max_group = max_group
-        self._room = asyncio.Semaphore(max_waiting)
+        self._max_waiting = max_waiting
+        #: Jobs that were taken in and not answered yet.
+        self._under_way = 0
+        self._room = asyncio.Event()
         self._waiting: deque[tuple[Job, asyncio.Future[Done]]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._run(), name="group commit")
 
-    async def submit(self, job: Job) -> Done:
-        """Returns when the job is durable; raises what made it fail, ``Unavailable`` once closing."""
-        async with self._room:
-            if self._closing:
-                raise Unavailable("The store is closing.")
-            future: asyncio.Future[Done] = self._loop.create_future()
-            self._waiting.append((job, future))
+    def submit(self, job: Job) -> Awaitable[Done]:
+        """Done when the job is durable; raises what made it fail, ``Unavailable`` once closing.
+
+        A future, where there is room: a coroutine here would be one more to go through each time its caller goes on.
+        """
+        if self._closing:
+            raise Unavailable("The store is closing.")
+        if self._under_way == self._max_waiting:
+            return self._submit_later(job)
+        self._under_way += 1
+        future: asyncio.Future[Done] = self._loop.create_future()
+        self._waiting.append((job, future))
+        if len(self._waiting) == 1:
             self._wake.set()
-            return await future
+        return future
+
+    async def _submit_later(self, job: Job) -> Done:
+        while self._under_way == self._max_waiting:
+            self._room.clear()
+            await self._room.wait()
+        return await self.submit(job)
 
     async def close(self) -> None:
         """Write what was accepted, then end."""
@@ -77,16 +92,17 @@ class GroupCommit(Generic[Job, Done]):
                 await asyncio.sleep(_MOMENT)
             group = self._take()
             await self._write_group(group)
+            self._under_way -= len(group)
+            self._room.set()
             if len(group) > _FEW:
                 busy_until = self._loop.time() + WHILE
 
     def _take(self) -> list[tuple[Job, asyncio.Future[Done]]]:
-        count = min(len(self._waiting), self._max_group)
-        taken = (self._waiting.popleft() for _ in range(count))
-        # Who has stopped waiting was never told that anything is stored.
-        return [(job, future) for job, future in taken if not future.done()]
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_group))]
 
-    async def _write_group(self, group: Sequence[tuple[Job, asyncio.Future[Done]]]) -> None:
+    async def _write_group(self, taken: Sequence[tuple[Job, asyncio.Future[Done]]]) -> None:
+        # Who has stopped waiting was never told that anything is stored.
+        group = [(job, future) for job, future in taken if not future.done()]
         if not group:
             return
         outcomes: Sequence[Done | BaseException]

@@ -6,7 +6,7 @@ values over 32 KiB of an item once per owner (``blobs``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -168,8 +168,8 @@ class CursorNotFound(Exception):
 class Store(Protocol):
     """The durable memory of the server. Every method but ``close`` is safe to call concurrently."""
 
-    async def commit(self, finished: Finished) -> None:
-        """Write all of it or nothing; returns when it would survive a power cut."""
+    def commit(self, finished: Finished) -> Awaitable[object]:
+        """Write all of it or nothing; done when it would survive a power cut."""
 
     async def response(self, owner: Owner, response_id: str) -> StoredResponse | None:
         """The row, a tombstone included; None when there is no such row of this owner."""

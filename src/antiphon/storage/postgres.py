@@ -6,7 +6,7 @@ is one round trip and a transaction by itself.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias, cast
 
@@ -18,8 +18,8 @@ from antiphon.storage import rows
 from antiphon.storage.group import GroupCommit
 from antiphon.storage.migrate import READ_REVISION, upgrade_statements
 from antiphon.storage.model import CannotOpen, claim_lost
-from antiphon.storage.rows import Packed, Row, merge
-from antiphon.storage.statements import POSTGRESQL, POSTGRESQL_DDL, REVISION, WIDTHS
+from antiphon.storage.rows import FORMS, TURN, Packed, Row, merge
+from antiphon.storage.statements import COLUMNS, POSTGRESQL, POSTGRESQL_DDL, REVISION
 
 CONNECTIONS = 10
 CONNECT_SECONDS = 10.0
@@ -57,6 +57,9 @@ _FILLED = {
     "commit_turns": (*_RESPONSE, "turns", "conversations", "conversation_items", "journal"),
 }
 
+#: The forms in which the rows of a table come.
+_FORMS = {table: [table, *(form for form, (of, _) in FORMS.items() if of == table)] for table in COLUMNS}
+
 #: A value that no retry will make fit: too big a number, a NUL in a text. The client's own says so before it is sent.
 _WRONG = (asyncpg.DataError, asyncpg.exceptions._base.DataError, OverflowError, UnicodeEncodeError)
 
@@ -76,9 +79,9 @@ class PostgresDatabase:
         async with self._connection() as connection:
             return cast("Sequence[Row]", await connection.fetch(statement.sql, *statement.arguments(values)))
 
-    async def commit(self, packed: Packed) -> None:
+    def commit(self, packed: Packed) -> Awaitable[object]:
         """Write one response in the next group."""
-        await self._group.submit(packed)
+        return self._group.submit(packed)
 
     async def write(self, names: Sequence[str], *, answer: int = 0, **values: Any) -> Sequence[Row]:
         """Run these statements in a transaction of their own; the rows of number ``answer``."""
@@ -153,25 +156,35 @@ class PostgresDatabase:
 
     async def _is_there(self, packed: Packed) -> bool:
         """Whether an attempt that nobody heard the end of has written this."""
-        if packed.responses:
-            (row,) = packed.responses
-            found = await self.fetch("response", owner=row[0], response_id=row[1])
+        if (response := rows.response_in(packed)) is not None:
+            _, (owner, response_id, *_) = response
+            found = await self.fetch("response", owner=owner, response_id=response_id)
             return bool(found) and rows.is_of(packed, rows.response(found[0]))
-        if packed.conversations:
-            (row, *_) = packed.conversations
-            return bool(await self.fetch("conversation", owner=row[0], conversation_id=row[1]))
-        owner, conversation_id, position, item_id, *_ = packed.conversation_items[0]
+        if "conversations" in packed.rows:
+            owner, conversation_id, *_ = packed.rows["conversations"]
+            return bool(await self.fetch("conversation", owner=owner, conversation_id=conversation_id))
+        owner, conversation_id, position, item_id, *_ = packed.rows["conversation_items"]
         found = await self.fetch("conversation_item", owner=owner, conversation_id=conversation_id, item_id=item_id)
         return bool(found) and rows.items(found)[0].position == position
 
     async def _insert(self, packed: Packed) -> None:
         name = "commit_turns" if packed.in_conversations else "commit"
-        columns: list[Sequence[Any]] = []
-        for table in _FILLED[name]:
-            given = getattr(packed, table)
-            columns += zip(*given, strict=True) if given else [()] * WIDTHS[table]
+        columns = [column for table in _FILLED[name] for column in _columns(packed, table)]
         async with self._connection() as connection:
             await connection.execute(POSTGRESQL[name].sql, *columns)
+
+
+def _columns(packed: Packed, table: str) -> Sequence[Sequence[Any]]:
+    """An array for each column that a commit gives."""
+    if table == "turns":
+        return list(zip(*packed.turns, strict=True)) or [()] * len(TURN)
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS[table]}
+    for form in _FORMS[table]:
+        values, given = packed.rows.get(form, []), COLUMNS[form]
+        empty = [None] * (len(values) // len(given))
+        for name, column in columns.items():
+            column.extend(values[given.index(name) :: len(given)] if name in given else empty)
+    return list(columns.values())
 
 
 def refusal(error: BaseException) -> APIError:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Column,
     Integer,
     LargeBinary,
     Table,
@@ -40,12 +41,16 @@ from sqlalchemy.sql.expression import FromClause
 from sqlalchemy.sql.selectable import CTE, Select
 from sqlalchemy.types import TypeEngine
 
-from antiphon.storage.schema import blobs, item_blobs, items, journal, responses, steps
+from antiphon.storage.rows import FORMS
+from antiphon.storage.schema import blobs, item_blobs, items, journal, metadata, responses, steps
 
 Dialect = Literal["sqlite", "postgresql"]
 
 #: The tables one commit fills, in the order in which their rows are sent.
 WRITTEN = (responses, items, item_blobs, blobs, steps, journal)
+
+#: What a new row has without being told.
+_NEW: dict[str, ColumnElement[Any]] = {"deleted": false()}
 
 #: Milliseconds by the clock of the database: the one clock that all who share it have in common.
 CLOCK: dict[Dialect, str] = {
@@ -276,9 +281,15 @@ def _expire() -> Any:
     )
 
 
-def rows(table: Table) -> Insert:
-    """One row per execution, parameters in the order of the table's columns."""
-    return insert(table).values({c.name: bind(c.name, type(c.type)) for c in table.columns})
+def given(table: Table, null: frozenset[str] = frozenset()) -> list[Column[Any]]:
+    """The columns of a new row that a commit gives, in the order of the table's."""
+    return [c for c in table.columns if c.name not in _NEW and c.name not in null]
+
+
+def rows(table: Table, null: frozenset[str] = frozenset()) -> Insert:
+    """One row per execution, parameters in the order of the table's columns; those in ``null`` stay null."""
+    new = {name: value for name, value in _NEW.items() if name in table.c}
+    return insert(table).values({c.name: bind(c.name, type(c.type)) for c in given(table, null)} | new)
 
 
 def unnested(prefix: str, kinds: Mapping[str, TypeEngine[Any]]) -> FromClause:
@@ -289,14 +300,16 @@ def unnested(prefix: str, kinds: Mapping[str, TypeEngine[Any]]) -> FromClause:
 
 def columns(table: Table) -> Insert:
     """All rows at once: one array per column, named ``table_column``, unnested."""
-    given = unnested(table.name, {c.name: c.type for c in table.columns})
-    names = [c.name for c in table.columns]
-    chosen = select(*(given.c[name] for name in names))
+    arrays = unnested(table.name, {c.name: c.type for c in given(table)})
+    new = {name: value for name, value in _NEW.items() if name in table.c}
+    names = [c.name for c in given(table)]
+    chosen = select(*(arrays.c[name] for name in names), *(value.label(name) for name, value in new.items()))
+    names += new
     if table is not blobs:
         return insert(table).from_select(names, chosen)
     # Touching the row that is already there holds it against a delete that is about to find it unused. In order,
     # so that two commits cannot wait for each other.
-    known = postgresql.insert(table).from_select(names, chosen.order_by(given.c.owner, given.c.sha256))
+    known = postgresql.insert(table).from_select(names, chosen.order_by(arrays.c.owner, arrays.c.sha256))
     return known.on_conflict_do_update(index_elements=["owner", "sha256"], set_={"sha256": known.excluded.sha256})
 
 
@@ -327,5 +340,6 @@ def statements(dialect: Dialect) -> dict[str, Any]:
     if dialect == "postgresql":
         return {**common, "commit": commit()}
     inserts = {f"insert_{table.name}": rows(table) for table in WRITTEN if table is not blobs}
+    inserts |= {f"insert_{form}": rows(metadata.tables[table], null) for form, (table, null) in FORMS.items()}
     known = sqlite.insert(blobs).values({c.name: bind(c.name, type(c.type)) for c in blobs.columns})
     return {**common, **inserts, "insert_blobs": known.on_conflict_do_nothing()}

@@ -1,16 +1,20 @@
 """Values to rows and rows to values, the same for both databases. Pure.
 
-Rows go in as tuples in the order of the tables' columns and come out as anything indexable (a tuple of sqlite3, a
+Rows go in flat, value after value (``Rows``), and come out as anything indexable (a tuple of sqlite3, a
 Record of asyncpg) in the order of the statement's columns.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, groupby
-from typing import Any, NamedTuple
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
-from antiphon.storage.blobs import join, split
+import msgspec
+
+from antiphon.storage.blobs import LIMIT, join, split
 from antiphon.storage.model import (
     ChainBroken,
     ChainTooLong,
@@ -27,39 +31,37 @@ from antiphon.storage.model import (
 Row = Sequence[Any]
 Values = tuple[Any, ...]
 
+#: The values of rows by their form, of one row after the other in the order of the form's statement (``insert_...``).
+Rows = dict[str, list[Any]]
 
-class Packed(NamedTuple):
-    """What one commit writes, by table, in the order in which the tables are written.
+#: Forms other than a table itself: the table, and its columns that are null. To bind a null costs SQLite's driver more
+#: than to bind a text, so what most rows leave empty they do not name.
+FORMS: dict[str, tuple[str, frozenset[str]]] = {
+    "first_responses": ("responses", frozenset({"previous_id", "previous_step", "conversation_id"})),
+    "plain_items": ("items", frozenset({"seen"})),
+    "plain_steps": ("steps", frozenset({"exchange"})),
+}
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """What one commit writes.
 
     ``turns`` are no rows but claims to give back: (owner, conversation, token, count of new items, their bytes).
     """
 
-    responses: list[Values]
-    items: list[Values]
-    item_blobs: list[Values]
-    blobs: list[Values]
-    steps: list[Values]
-    journal: list[Values]
-    conversations: Sequence[Values] = ()
-    conversation_items: Sequence[Values] = ()
+    rows: Rows
     turns: Sequence[Values] = ()
 
     @property
     def in_conversations(self) -> bool:
         """Whether it writes anything of a conversation."""
-        return bool(self.turns or self.conversations)
+        return bool(self.turns) or "conversations" in self.rows
 
-
-#: Those that are tables, in order.
-TABLES = Packed._fields[:-1]
-
-#: The tables of a response come first; most commits fill only those.
-_OF_RESPONSES = 6
-_OF_CONVERSATIONS = Packed._fields[_OF_RESPONSES:]
-_NO_CONVERSATION = ((),) * len(_OF_CONVERSATIONS)
 
 #: What a value of ``turns`` is, by the names of the statement's parameters.
 TURN = ("owner", "conversation_id", "token", "count", "bytes")
+
+_position = attrgetter("position")
 
 
 def pack(finished: Finished) -> Packed:
@@ -67,21 +69,20 @@ def pack(finished: Finished) -> Packed:
     r = finished.response
     owner, response_id = r.owner, r.id
     by_position = sorted(finished.items, key=_position)
-    sizes = [0, *accumulate(item.size for item in by_position)]
-    item_rows, uses, contents = _held(owner, response_id, by_position)
-    packed = Packed(
-        responses=[_response_row(r, len(by_position), sizes[-1])],
-        items=item_rows,
-        item_blobs=uses,
-        blobs=contents,
-        steps=[_step_row(owner, response_id, step, sizes) for step in finished.steps],
-        journal=[
-            (owner, response_id, s.first_seq, s.attempt, s.last_seq, r.created_at, s.data) for s in finished.segments
-        ],
-    )
+    rows: Rows = {}
+    sizes = _add_items(rows, owner, response_id, by_position)
+    form, values = _response_row(r, len(by_position), sizes[-1])
+    rows[form] = values
+    for step in finished.steps:
+        _add_step(rows, owner, response_id, step, sizes)
+    if finished.segments:
+        journal: list[Any] = []
+        rows["journal"] = journal
+        for s in finished.segments:
+            journal += (owner, response_id, s.first_seq, s.attempt, s.last_seq, r.created_at, s.data)
     if finished.claim is None:
-        return packed
-    return _with_turn(packed, owner, finished.claim, response_id, by_position)
+        return Packed(rows)
+    return _with_turn(rows, owner, finished.claim, response_id, by_position)
 
 
 def pack_addition(owner: Owner, claim: Claim, given: Sequence[StoredItem]) -> Packed:
@@ -90,83 +91,118 @@ def pack_addition(owner: Owner, claim: Claim, given: Sequence[StoredItem]) -> Pa
         StoredItem(item.id, item.direction, position, item.data, item.seen)
         for position, item in enumerate(given, claim.position)
     ]
-    item_rows, uses, contents = _held(owner, claim.conversation_id, own)
-    packed = Packed([], item_rows, uses, contents, [], [])
-    return _with_turn(packed, owner, claim, claim.conversation_id, own)
+    rows: Rows = {}
+    _add_items(rows, owner, claim.conversation_id, own)
+    return _with_turn(rows, owner, claim, claim.conversation_id, own)
 
 
 def pack_conversation(made: StoredConversation, given: Sequence[StoredItem]) -> Packed:
     """The rows of a new conversation with its first items."""
-    claim = Claim(made.id, "", 0, 0, 0)
-    packed = pack_addition(made.owner, claim, given)
+    packed = pack_addition(made.owner, Claim(made.id, "", 0, 0, 0), given)
     size = sum(item.size for item in given)
-    row = (made.owner, made.id, made.created_at, made.metadata, len(given), len(given), size, None, 0)
-    return packed._replace(conversations=[row], turns=())
+    row = [made.owner, made.id, made.created_at, made.metadata, len(given), len(given), size, None, 0]
+    return Packed({**packed.rows, "conversations": row})
 
 
-def _with_turn(
-    packed: Packed, owner: Owner, claim: Claim, response_id: str, by_position: Sequence[StoredItem]
-) -> Packed:
+def _with_turn(rows: Rows, owner: Owner, claim: Claim, holder: str, by_position: Sequence[StoredItem]) -> Packed:
     """The same items shown in a conversation, from the claim's position on."""
     conversation_id = claim.conversation_id
-    shown = [
-        (owner, conversation_id, position, item.id, response_id, item.position, item.size)
-        for position, item in enumerate(by_position, claim.position)
-    ]
-    turn = (owner, conversation_id, claim.token, len(shown), sum(item.size for item in by_position))
-    return packed._replace(conversation_items=shown, turns=[turn])
+    if by_position:
+        shown: list[Any] = []
+        rows["conversation_items"] = shown
+        for position, item in enumerate(by_position, claim.position):
+            shown += (owner, conversation_id, position, item.id, holder, item.position, item.size)
+    turn = (owner, conversation_id, claim.token, len(by_position), sum(item.size for item in by_position))
+    return Packed(rows, [turn])
 
 
-def _held(
-    owner: Owner, response_id: str, given: Sequence[StoredItem]
-) -> tuple[list[Values], list[Values], list[Values]]:
-    """Rows of items, of their uses of long strings, and of those strings, each once."""
-    item_rows: list[Values] = []
-    uses: list[Values] = []
-    contents: dict[bytes, bytes] = {}
+def _add_items(rows: Rows, owner: Owner, holder: str, given: Sequence[StoredItem]) -> Sequence[int]:
+    """Adds rows of items, of their uses of long strings, and of those strings; the bytes of the first n items."""
+    plain: list[Any] = []
+    sizes = [0]
+    size = 0
     for item in given:
-        data, cuts = split(item.data)
-        item_rows.append((owner, response_id, item.position, item.id, item.direction, data, item.seen))
-        for cut in cuts:
-            uses.append((owner, response_id, item.position, cut.at, cut.sha256))
-            contents[cut.sha256] = cut.data
-    return item_rows, uses, [(owner, sha256, data) for sha256, data in contents.items()]
+        data, seen = item.data, item.seen
+        size += len(data)
+        if len(data) > LIMIT:
+            data = _without_long_strings(rows, owner, holder, item)
+        if seen is None:
+            plain += (owner, holder, item.position, item.id, item.direction, data)
+        else:
+            size += len(seen)
+            rows.setdefault("items", []).extend((owner, holder, item.position, item.id, item.direction, data, seen))
+        sizes.append(size)
+    if plain:
+        rows["plain_items"] = plain
+    if "blobs" in rows:
+        rows["blobs"] = _each_once(rows["blobs"])
+    return sizes
 
 
-def _response_row(r: StoredResponse, item_count: int, item_bytes: int) -> Values:
-    head = (r.owner, r.id, r.previous_id, r.previous_step, r.conversation_id, r.status, r.created_at, r.dialect)
-    return (*head, r.deleted, item_count, item_bytes, r.request, r.result)
+def _without_long_strings(rows: Rows, owner: Owner, holder: str, item: StoredItem) -> bytes:
+    data, cuts = split(item.data)
+    for cut in cuts:
+        rows.setdefault("item_blobs", []).extend((owner, holder, item.position, cut.at, cut.sha256))
+        rows.setdefault("blobs", []).extend((owner, cut.sha256, cut.data))
+    return data
+
+
+def _each_once(blobs: list[Any]) -> list[Any]:
+    distinct = {(owner, sha256): data for owner, sha256, data in rows_of(blobs, 3)}
+    return [value for (owner, sha256), data in distinct.items() for value in (owner, sha256, data)]
+
+
+def rows_of(values: list[Any], width: int) -> Iterator[Values]:
+    """Values of one row after the other, by row."""
+    return zip(*[iter(values)] * width, strict=True)
+
+
+def _response_row(r: StoredResponse, item_count: int, item_bytes: int) -> tuple[str, list[Any]]:
+    """The form of a response's row, and its values."""
+    end = (r.status, r.created_at, r.dialect, item_count, item_bytes, r.request, r.result)
+    if r.previous_id is None and r.previous_step is None and r.conversation_id is None:
+        return "first_responses", [r.owner, r.id, *end]
+    return "responses", [r.owner, r.id, r.previous_id, r.previous_step, r.conversation_id, *end]
+
+
+def response_in(packed: Packed) -> tuple[str, list[Any]] | None:
+    """The form and the row of the response that was packed, if one was."""
+    return next(((form, packed.rows[form]) for form in ("first_responses", "responses") if form in packed.rows), None)
 
 
 def is_of(packed: Packed, stored: StoredResponse) -> bool:
     """Whether the response that is stored is the one that was packed."""
-    (row,) = packed.responses
-    *_, item_count, item_bytes, _, _ = row
-    return row == _response_row(stored, item_count, item_bytes)
+    found = response_in(packed)
+    if found is None or stored.deleted:
+        return False
+    *_, item_count, item_bytes, _, _ = found[1]
+    return found == _response_row(stored, item_count, item_bytes)
 
 
-def _position(item: StoredItem) -> int:
-    return item.position
-
-
-def _step_row(owner: str, response_id: str, step: Step, sizes: Sequence[int]) -> Values:
+def _add_step(rows: Rows, owner: str, response_id: str, step: Step, sizes: Sequence[int]) -> None:
     if step.item_to >= len(sizes):
         raise ValueError(f"step {step.n} of {response_id} ends at item {step.item_to} of {len(sizes) - 1}")
-    span = (step.first_seq, step.last_seq, step.item_from, step.item_to, sizes[step.item_to])
-    return (owner, response_id, step.n, step.kind, *span, step.request_parameters, step.exchange)
+    n, start, end = step.n, step.item_from, step.item_to
+    row = (owner, response_id, n, step.kind, step.first_seq, step.last_seq, start, end, sizes[end])
+    if step.exchange is None:
+        rows.setdefault("plain_steps", []).extend((*row, step.request_parameters))
+    else:
+        rows.setdefault("steps", []).extend((*row, step.request_parameters, step.exchange))
 
 
 def merge(group: Sequence[Packed]) -> Packed:
     """All rows of a group, with each long string once."""
     if len(group) == 1:
         return group[0]
-    together = [[row for packed in group for row in packed[table]] for table in range(_OF_RESPONSES)]
-    merged = Packed(*together)
-    if talks := [packed for packed in group if packed[_OF_RESPONSES:] != _NO_CONVERSATION]:
-        more = {name: [row for packed in talks for row in getattr(packed, name)] for name in _OF_CONVERSATIONS}
-        merged = merged._replace(**more)
-    distinct = {(owner, sha256): (owner, sha256, data) for owner, sha256, data in merged.blobs}
-    return merged._replace(blobs=list(distinct.values()))
+    together: defaultdict[str, list[Any]] = defaultdict(list)
+    turns: list[Values] = []
+    for packed in group:
+        for form, values in packed.rows.items():
+            together[form] += values
+        turns += packed.turns
+    if "blobs" in together:
+        together["blobs"] = _each_once(together["blobs"])
+    return Packed(together, turns)
 
 
 def response(row: Row) -> StoredResponse:

@@ -13,8 +13,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,8 +21,8 @@ from antiphon.errors import APIError, Conflict, InternalError, InvalidRequest, U
 from antiphon.storage.group import GroupCommit
 from antiphon.storage.migrate import READ_REVISION, upgrade_statements
 from antiphon.storage.model import CannotOpen, claim_lost
-from antiphon.storage.rows import TABLES, TURN, Packed, Row, Values, merge
-from antiphon.storage.statements import REVISION, SQLITE, SQLITE_DDL
+from antiphon.storage.rows import TURN, Packed, Row, Values, merge
+from antiphon.storage.statements import COLUMNS, REVISION, SQLITE, SQLITE_DDL
 from antiphon.storage.threads import Threads
 
 #: RETURNING came with 3.35.
@@ -48,27 +47,26 @@ _SETTINGS = (
     f"PRAGMA wal_autocheckpoint={_LOG_PAGES}",
 )
 
-_INSERTS = tuple(SQLITE[f"insert_{table}"].sql for table in TABLES)
 _END_TURN = SQLITE["end_turn"]
 
 #: The most rows of one statement.
 _ROWS_AT_ONCE = 32
 
-#: Statements that a connection keeps prepared: an insert of each number of rows for each table, 5 KB on average, and
-#: the others.
-_PREPARED = len(TABLES) * _ROWS_AT_ONCE + 256
+#: Statements that a connection keeps prepared: an insert of each number of rows of each form, 5 KB on average, and the
+#: others.
+_PREPARED = len(COLUMNS) * _ROWS_AT_ONCE + 256
 
-_VALUES = re.compile(r"VALUES (\([?, ]+\))")
+_VALUES = re.compile(r"VALUES (\([?, 0]+\))")
 
 # For a value of these types the driver first looks for an adapter, which takes longer than handing the value on, and
 # longest where there is none: so they get one, which changes nothing.
-sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bytes, bytes.__bytes__)
 sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(type(None), {None: None}.get)
 
 #: A job of the writer thread: it works inside a transaction that is already open.
 Job = Packed | Callable[[sqlite3.Connection], Sequence[Row]]
-Outcome = Sequence[Row] | BaseException
+Outcome = Sequence[Row] | None | BaseException
 
 
 class SqliteDatabase:
@@ -82,16 +80,16 @@ class SqliteDatabase:
         self._thread = thread
         self._readers = _Readers(path)
         self._reading = Threads(READERS, "sqlite-read")
-        self._group: GroupCommit[Job, Sequence[Row]] = GroupCommit(self._write_group)
+        self._group: GroupCommit[Job, Sequence[Row] | None] = GroupCommit(self._write_group)
 
     async def fetch(self, name: str, **values: Any) -> Sequence[Row]:
         """The rows of a reading statement, from one of the reader threads."""
         statement = SQLITE[name]
         return await self._reading.call(self._readers.fetch, statement.sql, statement.arguments(values))
 
-    async def commit(self, packed: Packed) -> None:
+    def commit(self, packed: Packed) -> Awaitable[object]:
         """Write one response in the next group."""
-        await self._group.submit(packed)
+        return self._group.submit(packed)
 
     async def write(self, names: Sequence[str], *, answer: int = 0, **values: Any) -> Sequence[Row]:
         """Run these statements inside the next group's transaction; the rows of number ``answer``."""
@@ -101,7 +99,7 @@ class SqliteDatabase:
             results = [connection.execute(sql, arguments).fetchall() for sql, arguments in calls]
             return results[answer]
 
-        return await self._group.submit(run)
+        return await self._group.submit(run) or ()
 
     async def close(self) -> None:
         """Finish what was accepted, then close every connection (the last one empties the log into the file)."""
@@ -198,9 +196,9 @@ def _apply(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]
         whole = merge(packed)
         for turn in whole.turns:
             _end_turn(connection, turn)
-        for sql, rows in zip(_INSERTS, whole[: len(TABLES)], strict=True):
-            _insert(connection, sql, rows)
-    return [() if isinstance(job, Packed) else job(connection) for job in jobs]
+        for form, values in whole.rows.items():
+            _insert(connection, form, values)
+    return [None if isinstance(job, Packed) else job(connection) for job in jobs]
 
 
 def _end_turn(connection: sqlite3.Connection, turn: Values) -> None:
@@ -209,21 +207,22 @@ def _end_turn(connection: sqlite3.Connection, turn: Values) -> None:
         raise claim_lost()
 
 
-def _insert(connection: sqlite3.Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-    """All rows, many to a statement.
+def _insert(connection: sqlite3.Connection, form: str, values: list[Any]) -> None:
+    """All rows of a form, many to a statement.
 
     A statement lets go of the interpreter while it runs and must win it back from the event loop afterwards: with one
     for each row that costs more than the writing.
     """
-    for at in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[at : at + _ROWS_AT_ONCE]
-        connection.execute(_of_rows(sql, len(some)), list(chain.from_iterable(some)))
+    width = len(COLUMNS[form])
+    for at in range(0, len(values), width * _ROWS_AT_ONCE):
+        some = values[at : at + width * _ROWS_AT_ONCE]
+        connection.execute(_of_rows(form, len(some) // width), some)
 
 
 @functools.cache
-def _of_rows(sql: str, count: int) -> str:
-    """An insert of one row made an insert of ``count`` rows."""
-    head, row, tail = _VALUES.split(sql)
+def _of_rows(form: str, count: int) -> str:
+    """The insert of one row made an insert of ``count`` rows."""
+    head, row, tail = _VALUES.split(SQLITE[f"insert_{form}"].sql)
     return f"{head}VALUES {', '.join([row] * count)}{tail}"
 
 

@@ -33,10 +33,9 @@ def _ready(table: dict[str, tuple[str, str]]) -> dict[str, Statement]:
 SQLITE = _ready(_compiled.SQLITE)
 POSTGRESQL = _ready(_compiled.POSTGRESQL)
 
-#: How many values a row of each table has that a commit fills; and a turn, which is a row of none.
-WIDTHS = {
-    name.removeprefix("insert_"): len(statement.parameters)
+#: The columns of each form of rows that a commit writes, in the order of their values.
+COLUMNS = {
+    name.removeprefix("insert_"): statement.parameters
     for name, statement in SQLITE.items()
     if name.startswith("insert_")
 }
-WIDTHS["turns"] = len(SQLITE["end_turn"].parameters) - 1  # the count stands there twice

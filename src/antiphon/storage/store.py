@@ -6,6 +6,7 @@ response, and how to run several statements as one transaction.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Literal
 
 from antiphon import ambient
@@ -91,15 +92,17 @@ class SqlStore:
         """Vector stores, their files and batches, in the same database."""
         return self._vectors
 
-    async def commit(self, finished: Finished) -> None:
-        """Write all of it or nothing; ``Conflict`` when the id is taken.
-
-        Where ids are frozen, what is there under this id is an earlier run's: it goes, and this takes its place.
-        """
+    def commit(self, finished: Finished) -> Awaitable[object]:
+        """Write all of it or nothing; ``Conflict`` when the id is taken."""
         if ambient.is_frozen():
-            row = finished.response
-            await self.delete(row.owner, row.id)
-            await self._database.write(("unbury",), owner=row.owner, response_id=row.id)
+            return self._commit_again(finished)
+        return self._database.commit(rows.pack(finished))
+
+    async def _commit_again(self, finished: Finished) -> None:
+        """Where ids are frozen, what is there under this id is an earlier run's: it goes, and this takes its place."""
+        row = finished.response
+        await self.delete(row.owner, row.id)
+        await self._database.write(("unbury",), owner=row.owner, response_id=row.id)
         await self._database.commit(rows.pack(finished))
 
     async def response(self, owner: Owner, response_id: str) -> StoredResponse | None:
