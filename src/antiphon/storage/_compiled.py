@@ -642,35 +642,35 @@ WHERE items.owner = ? AND items.response_id = ? AND items.direction = ? AND item
         "owner id created_at metadata next_position item_count item_bytes claim claimed_until",
     ),
     "insert_first_responses": (
-        "INSERT INTO responses (owner, id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO responses (owner, id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
         "owner id status created_at dialect item_count item_bytes request result",
     ),
     "insert_item_blobs": (
-        "INSERT INTO item_blobs (owner, response_id, position, at, sha256) VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO item_blobs (owner, response_id, position, at, sha256) VALUES (?, ?, ?, ?, ?)",
         "owner response_id position at sha256",
     ),
     "insert_items": (
-        "INSERT INTO items (owner, response_id, position, id, direction, data, seen) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO items (owner, response_id, position, id, direction, data, seen) VALUES (?, ?, ?, ?, ?, ?, ?)",
         "owner response_id position id direction data seen",
     ),
     "insert_journal": (
-        "INSERT INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO journal (owner, response_id, first_seq, attempt, last_seq, created_at, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
         "owner response_id first_seq attempt last_seq created_at data",
     ),
     "insert_plain_items": (
-        "INSERT INTO items (owner, response_id, position, id, direction, data) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO items (owner, response_id, position, id, direction, data) VALUES (?, ?, ?, ?, ?, ?)",
         "owner response_id position id direction data",
     ),
     "insert_plain_steps": (
-        "INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         "owner response_id n kind first_seq last_seq item_from item_to bytes_to request_parameters",
     ),
     "insert_responses": (
-        "INSERT INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO responses (owner, id, previous_id, previous_step, conversation_id, status, created_at, dialect, deleted, item_count, item_bytes, request, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
         "owner id previous_id previous_step conversation_id status created_at dialect item_count item_bytes request result",
     ),
     "insert_steps": (
-        "INSERT INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR FAIL INTO steps (owner, response_id, n, kind, first_seq, last_seq, item_from, item_to, bytes_to, request_parameters, exchange) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         "owner response_id n kind first_seq last_seq item_from item_to bytes_to request_parameters exchange",
     ),
     "item": (

@@ -339,7 +339,10 @@ def statements(dialect: Dialect) -> dict[str, Any]:
     }
     if dialect == "postgresql":
         return {**common, "commit": commit()}
-    inserts = {f"insert_{table.name}": rows(table) for table in WRITTEN if table is not blobs}
-    inserts |= {f"insert_{form}": rows(metadata.tables[table], null) for form, (table, null) in FORMS.items()}
+    inserts = {table.name: rows(table) for table in WRITTEN if table is not blobs}
+    inserts |= {form: rows(metadata.tables[table], null) for form, (table, null) in FORMS.items()}
+    # What fails is undone by the transaction or by the savepoint around it: SQLite need not keep, for each statement
+    # of many rows, the pages as they were.
+    inserts = {f"insert_{form}": one.prefix_with("OR FAIL") for form, one in inserts.items()}
     known = sqlite.insert(blobs).values({c.name: bind(c.name, type(c.type)) for c in blobs.columns})
     return {**common, **inserts, "insert_blobs": known.on_conflict_do_nothing()}
