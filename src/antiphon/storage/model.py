@@ -121,7 +121,7 @@ def claim_lost() -> Conflict:
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A response that has ended, whole: everything one commit writes.
+    """A response that has ended, whole: everything one commit writes, its items in the order of their positions.
 
     With a ``claim`` its items are appended to that conversation, and the claim is given back, in the same commit.
     """

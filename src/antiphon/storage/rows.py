@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -61,17 +60,14 @@ class Packed(msgspec.Struct, frozen=True):
 #: What a value of ``turns`` is, by the names of the statement's parameters.
 TURN = ("owner", "conversation_id", "token", "count", "bytes")
 
-_position = attrgetter("position")
-
 
 def pack(finished: Finished) -> Packed:
     """The rows of one response."""
     r = finished.response
-    owner, response_id = r.owner, r.id
-    by_position = sorted(finished.items, key=_position)
+    owner, response_id, held = r.owner, r.id, finished.items
     rows: Rows = {}
-    sizes = _add_items(rows, owner, response_id, by_position)
-    form, values = _response_row(r, len(by_position), sizes[-1])
+    sizes = _add_items(rows, owner, response_id, held)
+    form, values = _response_row(r, len(held), sizes[-1])
     rows[form] = values
     for step in finished.steps:
         _add_step(rows, owner, response_id, step, sizes)
@@ -82,7 +78,7 @@ def pack(finished: Finished) -> Packed:
             journal += (owner, response_id, s.first_seq, s.attempt, s.last_seq, r.created_at, s.data)
     if finished.claim is None:
         return Packed(rows)
-    return _with_turn(rows, owner, finished.claim, response_id, by_position)
+    return _with_turn(rows, owner, finished.claim, response_id, held)
 
 
 def pack_addition(owner: Owner, claim: Claim, given: Sequence[StoredItem]) -> Packed:
@@ -104,15 +100,15 @@ def pack_conversation(made: StoredConversation, given: Sequence[StoredItem]) -> 
     return Packed({**packed.rows, "conversations": row})
 
 
-def _with_turn(rows: Rows, owner: Owner, claim: Claim, holder: str, by_position: Sequence[StoredItem]) -> Packed:
+def _with_turn(rows: Rows, owner: Owner, claim: Claim, holder: str, given: Sequence[StoredItem]) -> Packed:
     """The same items shown in a conversation, from the claim's position on."""
     conversation_id = claim.conversation_id
-    if by_position:
+    if given:
         shown: list[Any] = []
         rows["conversation_items"] = shown
-        for position, item in enumerate(by_position, claim.position):
+        for position, item in enumerate(given, claim.position):
             shown += (owner, conversation_id, position, item.id, holder, item.position, item.size)
-    turn = (owner, conversation_id, claim.token, len(by_position), sum(item.size for item in by_position))
+    turn = (owner, conversation_id, claim.token, len(given), sum(item.size for item in given))
     return Packed(rows, [turn])
 
 
