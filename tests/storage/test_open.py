@@ -17,6 +17,7 @@ import pytest
 
 from antiphon.config import StorageConfig
 from antiphon.storage import CannotOpen, Store, compile, migrate, open_store, postgres, sqlite, statements  # noqa: A004
+from antiphon.storage.model import Segment, Step
 from antiphon.storage.queries import WRITTEN, given
 from antiphon.storage.rows import FORMS, TURN
 from antiphon.storage.schema import metadata
@@ -69,7 +70,7 @@ WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2
 async def _schema(url: str, kind: Kind) -> list[object]:
     if kind == "sqlite":
         rows = await query(url, "SELECT name, sql FROM sqlite_master ORDER BY name")
-        return [(name, sql and re.sub(r"\s+", " ", sql)) for name, sql in rows]
+        return [(name, sql and re.sub(r"\s+", " ", sql).strip()) for name, sql in rows]
     return [await query(url, sql) for sql in (_COLUMNS, _INDEXES, _CONSTRAINTS)]
 
 
@@ -272,6 +273,26 @@ async def test_a_database_of_version_0_1(kind: Kind, url: str) -> None:
     assert kept.conversation_id is None
     assert await store.delete("default", row.id)
     assert await query(url, migrate.READ_REVISION) == [(statements.REVISION,)]
+    await store.close()
+
+
+async def test_a_database_with_the_keys_of_0006(kind: Kind, url: str) -> None:
+    """Steps and journals of a response that was written before their keys changed are there after the start."""
+    for sql in migrate.upgrade_statements(kind, None)[: -len(migrate.upgrade_statements(kind, "0006"))]:
+        await query(url, sql)
+    false = "0" if kind == "sqlite" else "false"
+    kept = "X'78'" if kind == "sqlite" else "'x'"
+    for sql in (
+        f"INSERT INTO responses VALUES ('me', 'r', NULL, NULL, NULL, 'completed', 7, 'openai', {false}, 0, 0, '', '')",
+        f"INSERT INTO steps VALUES ('me', 'r', 0, 'model', 1, 2, 0, 0, 0, {kept}, NULL)",
+        f"INSERT INTO journal VALUES ('me', 'r', 0, 1, 9, 7, {kept})",
+    ):
+        await query(url, sql)
+    store = await open_store(StorageConfig(database_url=url))
+    assert await store.steps("me", "r") == [Step(0, "model", 1, 2, 0, 0, b"x")]
+    assert await store.segments("me", "r") == [Segment(0, 9, 1, b"x")]
+    assert await store.expire_journals(8) == 1
+    assert await store.segments("me", "r") == []
     await store.close()
 
 

@@ -8,7 +8,7 @@ Each statement is its text and the names of its parameters, in the order in whic
 from __future__ import annotations
 
 #: What a database of this schema is stamped with.
-REVISION = "0006"
+REVISION = "0007"
 
 SQLITE: dict[str, tuple[str, str]] = {
     "add_chunk_file": (
@@ -314,8 +314,12 @@ WHERE other.owner = ? AND other.sha256 = blobs.sha256 AND other.response_id != ?
         "owner response_id",
     ),
     "delete_journal": (
-        "DELETE FROM journal WHERE journal.owner = ? AND journal.response_id = ?",
-        "owner response_id",
+        """
+DELETE FROM journal WHERE journal.owner = ? AND journal.response_id = ? AND journal.created_at = (SELECT responses.created_at
+FROM responses
+WHERE responses.owner = ? AND responses.id = ?)
+""",
+        "owner response_id owner response_id",
     ),
     "delete_steps": (
         "DELETE FROM steps WHERE steps.owner = ? AND steps.response_id = ?",
@@ -411,7 +415,7 @@ FROM journal
 WHERE journal.owner > owners.owner) AS anon_1
 FROM owners
 WHERE owners.owner IS NOT NULL)
- DELETE FROM journal WHERE (journal.owner, journal.response_id) IN (SELECT DISTINCT journal.owner, journal.response_id
+ DELETE FROM journal WHERE (journal.owner, journal.created_at, journal.response_id) IN (SELECT DISTINCT journal.owner, journal.created_at, journal.response_id
 FROM owners JOIN journal ON journal.owner = owners.owner
 WHERE journal.created_at < ?
  LIMIT ? OFFSET 0) RETURNING owner, response_id
@@ -814,9 +818,11 @@ WHERE responses.owner = ? AND responses.id = ?
         """
 SELECT journal.first_seq, journal.last_seq, journal.attempt, journal.data
 FROM journal
-WHERE journal.owner = ? AND journal.response_id = ? ORDER BY journal.first_seq, journal.attempt
+WHERE journal.owner = ? AND journal.response_id = ? AND journal.created_at = (SELECT responses.created_at
+FROM responses
+WHERE responses.owner = ? AND responses.id = ?) ORDER BY journal.first_seq, journal.attempt
 """,
-        "owner response_id",
+        "owner response_id owner response_id",
     ),
     "set_chunk_attributes": (
         "UPDATE chunk_files SET attributes = ?, version = (SELECT version FROM chunk_stores WHERE owner = ? AND store_id = ?) WHERE owner = ? AND store_id = ? AND file_id = ?",
@@ -1121,10 +1127,9 @@ CREATE TABLE journal (
     last_seq BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     data BLOB NOT NULL,
-    CONSTRAINT pk_journal PRIMARY KEY (owner, response_id, first_seq, attempt)
+    CONSTRAINT pk_journal PRIMARY KEY (owner, created_at, response_id, first_seq, attempt)
 )
 """,
-    "CREATE INDEX ix_journal_owner_created_at ON journal (owner, created_at)",
     """
 CREATE TABLE responses (
     owner TEXT NOT NULL,
@@ -1158,6 +1163,7 @@ CREATE TABLE steps (
     exchange BLOB,
     CONSTRAINT pk_steps PRIMARY KEY (owner, response_id, n)
 )
+ WITHOUT ROWID
 """,
     """
 CREATE TABLE upload_parts (
@@ -1244,6 +1250,7 @@ CREATE TABLE antiphon_revision (
     "UPDATE antiphon_revision SET version_num='0004' WHERE antiphon_revision.version_num = '0003'",
     "UPDATE antiphon_revision SET version_num='0005' WHERE antiphon_revision.version_num = '0004'",
     "UPDATE antiphon_revision SET version_num='0006' WHERE antiphon_revision.version_num = '0005'",
+    "UPDATE antiphon_revision SET version_num='0007' WHERE antiphon_revision.version_num = '0006'",
 )
 
 POSTGRESQL: dict[str, tuple[str, str]] = {
@@ -1603,7 +1610,11 @@ WHERE other.owner = $1::VARCHAR AND other.sha256 = blobs.sha256 AND other.respon
         "owner response_id",
     ),
     "delete_journal": (
-        "DELETE FROM journal WHERE journal.owner = $1::VARCHAR AND journal.response_id = $2::VARCHAR",
+        """
+DELETE FROM journal WHERE journal.owner = $1::VARCHAR AND journal.response_id = $2::VARCHAR AND journal.created_at = (SELECT responses.created_at
+FROM responses
+WHERE responses.owner = $1::VARCHAR AND responses.id = $2::VARCHAR)
+""",
         "owner response_id",
     ),
     "delete_steps": (
@@ -1704,7 +1715,7 @@ FROM journal
 WHERE journal.owner > owners.owner) AS anon_1
 FROM owners
 WHERE owners.owner IS NOT NULL)
- DELETE FROM journal WHERE (journal.owner, journal.response_id) IN (SELECT DISTINCT journal.owner, journal.response_id
+ DELETE FROM journal WHERE (journal.owner, journal.created_at, journal.response_id) IN (SELECT DISTINCT journal.owner, journal.created_at, journal.response_id
 FROM owners JOIN journal ON journal.owner = owners.owner
 WHERE journal.created_at < $1::BIGINT
  LIMIT $2::INTEGER OFFSET 0) RETURNING journal.owner, journal.response_id
@@ -2091,7 +2102,9 @@ WHERE responses.owner = $1::VARCHAR AND responses.id = $2::VARCHAR
         """
 SELECT journal.first_seq, journal.last_seq, journal.attempt, journal.data
 FROM journal
-WHERE journal.owner = $1::VARCHAR AND journal.response_id = $2::VARCHAR ORDER BY journal.first_seq, journal.attempt
+WHERE journal.owner = $1::VARCHAR AND journal.response_id = $2::VARCHAR AND journal.created_at = (SELECT responses.created_at
+FROM responses
+WHERE responses.owner = $1::VARCHAR AND responses.id = $2::VARCHAR) ORDER BY journal.first_seq, journal.attempt
 """,
         "owner response_id",
     ),
@@ -2398,10 +2411,9 @@ CREATE TABLE journal (
     last_seq BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     data BYTEA NOT NULL,
-    CONSTRAINT pk_journal PRIMARY KEY (owner, response_id, first_seq, attempt)
+    CONSTRAINT pk_journal PRIMARY KEY (owner, created_at, response_id, first_seq, attempt)
 )
 """,
-    "CREATE INDEX ix_journal_owner_created_at ON journal (owner, created_at)",
     """
 CREATE TABLE responses (
     owner TEXT NOT NULL,
@@ -2521,4 +2533,5 @@ CREATE TABLE antiphon_revision (
     "UPDATE antiphon_revision SET version_num='0004' WHERE antiphon_revision.version_num = '0003'",
     "UPDATE antiphon_revision SET version_num='0005' WHERE antiphon_revision.version_num = '0004'",
     "UPDATE antiphon_revision SET version_num='0006' WHERE antiphon_revision.version_num = '0005'",
+    "UPDATE antiphon_revision SET version_num='0007' WHERE antiphon_revision.version_num = '0006'",
 )

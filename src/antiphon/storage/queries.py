@@ -81,6 +81,11 @@ def _mine(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.owner == OWNER, table.c.response_id == ID)
 
 
+def _my_journal() -> ColumnElement[bool]:
+    created_at = select(responses.c.created_at).where(responses.c.owner == OWNER, responses.c.id == ID)
+    return and_(_mine(journal), journal.c.created_at == created_at.scalar_subquery())
+
+
 def _with_blobs(page: FromClause, *order: ColumnElement[Any]) -> Select[Any]:
     """The items of ``page``, one row for each long string of an item (one row for an item without)."""
     uses = and_(
@@ -227,7 +232,7 @@ def _history() -> Select[Any]:
 
 def _segments() -> Select[Any]:
     c = journal.c
-    return select(c.first_seq, c.last_seq, c.attempt, c.data).where(_mine(journal)).order_by(c.first_seq, c.attempt)
+    return select(c.first_seq, c.last_seq, c.attempt, c.data).where(_my_journal()).order_by(c.first_seq, c.attempt)
 
 
 def _steps() -> Select[Any]:
@@ -256,29 +261,26 @@ def _forget() -> dict[str, Any]:
         "delete_item_blobs": delete(item_blobs).where(_mine(item_blobs)),
         "delete_items": delete(items).where(_mine(items)),
         "delete_steps": delete(steps).where(_mine(steps)),
-        "delete_journal": delete(journal).where(_mine(journal)),
+        "delete_journal": delete(journal).where(_my_journal()),
         "unbury": delete(responses).where(c.owner == OWNER, c.id == ID),
     }
 
 
 def _expire() -> Any:
-    """Drop the journals of up to ``limit`` old responses of all owners, with an index seek per owner."""
+    """Drop the journals of up to ``limit`` old responses of all owners, with a seek per owner."""
     first = select(func.min(journal.c.owner).label("owner")).cte("owners", recursive=True)
     following = select(func.min(journal.c.owner)).where(journal.c.owner > first.c.owner).scalar_subquery()
     owners = first.union_all(select(following).where(first.c.owner.is_not(None)))
+    response = (journal.c.owner, journal.c.created_at, journal.c.response_id)
     old = (
-        select(journal.c.owner, journal.c.response_id)
+        select(*response)
         .select_from(owners.join(journal, journal.c.owner == owners.c.owner))
         .where(journal.c.created_at < bind("before", BigInteger))
         .distinct()
         .limit(bind("limit", Integer))
         .offset(ZERO)
     )
-    return (
-        delete(journal)
-        .where(tuple_(journal.c.owner, journal.c.response_id).in_(old))
-        .returning(journal.c.owner, journal.c.response_id)
-    )
+    return delete(journal).where(tuple_(*response).in_(old)).returning(journal.c.owner, journal.c.response_id)
 
 
 def given(table: Table, null: frozenset[str] = frozenset()) -> list[Column[Any]]:
