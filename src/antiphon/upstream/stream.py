@@ -29,7 +29,7 @@ Say = Callable[[str], bool]
 
 #: Bytes of an event around its payload, as back ends write it.
 _AROUND = len(b"data: \n\n")
-#: How often it is learned anew what the events of one stream have in common. Some have nothing.
+#: How often it is learned what the events of one stream have in common. Those of some have nothing, but for a while.
 _LESSONS = 8
 
 _decode = msgspec.json.Decoder(ChatChunk).decode
@@ -49,6 +49,7 @@ class ChatStream:
 
     __slots__ = (
         "_alike",
+        "_began",
         "_body",
         "_complete",
         "_done",
@@ -78,6 +79,7 @@ class ChatStream:
         self._complete = False  # [DONE] or a finish reason was seen
         self._done = False  # nothing more to read
         self._pump: _Pump | None = None
+        self._began = False  # a read that was one event has come
         self._alike: Alike | None = None
         self._lessons = _LESSONS
         self._failure: UpstreamError | None = None  # raised after the chunks that came before it
@@ -171,10 +173,11 @@ class ChatStream:
 
     def _learn(self, event: bytes, chunk: ChatChunk) -> None:
         """A read that was one event: the next may be alike. Not from the first, as many answers have no second."""
-        if only_text(chunk):
+        if not self._began:
+            self._began = only_text(chunk) is not None
+        elif (alike := like(event, chunk)) is not None:
+            self._alike = alike
             self._lessons -= 1
-            if self._lessons < _LESSONS - 1:
-                self._alike = like(event, chunk)
 
     def _text(self, data: bytes) -> str | None:
         """The text of a read that is an event like one before; None (or "") for any other."""
