@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.wire.events import KINDS
+from antiphon.wire import events
 from antiphon.wire.inputs import InputItem
 from antiphon.wire.parameters import PARAMETERS
 from tests.coverage.rows import ITEMS, NAMES
@@ -28,7 +28,9 @@ def test_rows_cover_the_tables_of_the_server() -> None:
     """What the code knows has a row: each parameter, each item type, each kind of growing text."""
     types = {member.__struct_config__.tag for member in InputItem.__args__}
     known = {f"param:{row.name}" for row in PARAMETERS} | {f"item:{kind}" for kind in types}
-    known |= {f"event:{kind.stem}.{end}" for kind in KINDS for end in ("delta", "done")}
+    kinds = [value for value in vars(events).values() if isinstance(value, events.Kind)]
+    assert kinds
+    known |= {f"event:{name}" for kind in kinds for name in (kind.delta, kind.done)}
     assert known - NAMES == set()
     assert len(ITEMS) == len(types) + 3, "and three more ways to write a message"
 

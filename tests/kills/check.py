@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from antiphon.wire.encode import data_of
 from antiphon.wire.segments import decode
 from tests.databases import query
 from tests.kills.load import Conversation, Told
@@ -140,7 +141,7 @@ def _expect_log(segments: list[tuple[int, int, bytes]], result: dict[str, Any], 
     """The log counts from 0 without a gap, and its last event says what the other tables say."""
     number, last = 0, b""
     for first, last_seq, data in segments:
-        entries = decode(data, first)
-        assert (first, last_seq) == (number, number + len(entries) - 1)
-        number, last = number + len(entries), entries[-1].data
-    assert json.loads(last)["response"] == {**result, "output": output}
+        frames = decode(data)
+        assert (first, last_seq) == (number, number + len(frames) - 1)
+        number, last = number + len(frames), frames[-1]
+    assert json.loads(data_of(last))["response"] == {**result, "output": output}
