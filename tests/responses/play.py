@@ -54,8 +54,13 @@ class Played(Journal):
         super().__init__(dialect=dialect, max_bytes=10**9)
         self.events: list[AnyEvent] = []
 
+    def extend(self, batch: Sequence[AnyEvent]) -> None:
+        """Told now."""
+        self.events += batch
+        super().extend(batch)
+
     def number(self, batch: Sequence[AnyEvent], *, over_limit: bool = False) -> list[bytes]:
-        """All that is numbered here is told."""
+        """Told at the end."""
         self.events += batch
         return super().number(batch, over_limit=over_limit)
 

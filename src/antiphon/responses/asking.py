@@ -16,7 +16,7 @@ from antiphon.upstream.routing import Route
 from antiphon.upstream.stream import ChatStream
 from antiphon.wire.chat import ChatChunk, ChatRequest, text_chunk
 from antiphon.wire.events import AnyEvent, Delta
-from antiphon.wire.response import Usage
+from antiphon.wire.response import NO_USAGE
 
 #: How often a prompt that is too long is made shorter before the model's refusal stands.
 _SHORTENINGS = 3
@@ -48,7 +48,7 @@ class Asking:
         waits: bool,
         keep: Keep | None,
     ) -> None:
-        self.usage = _NOTHING
+        self.usage = NO_USAGE
         self.service_tier: str | None = None
         self._route = route
         self._headers = headers
@@ -172,12 +172,8 @@ class Asking:
         return turn
 
     def _count(self, turn: Turn) -> None:
-        self.usage = turn.usage if self.usage is _NOTHING else self.usage + turn.usage
+        self.usage = turn.usage if self.usage is NO_USAGE else self.usage + turn.usage
         self.service_tier = turn.service_tier or self.service_tier
-
-
-#: The usage of no answer.
-_NOTHING = Usage()
 
 
 def _adds_nothing(_delta: Delta) -> bool:

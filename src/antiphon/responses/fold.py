@@ -53,15 +53,23 @@ class Fold:
         """Take one event in."""
         if type(event) is Delta:
             self._grow(event)
-            return
-        assert isinstance(event, Event)
-        if (step := _STEPS.get(event.type)) is not None:
-            step(self, event.payload)
-        elif (response := event.payload.get("response")) is not None:
-            self._response = response
-            self.output = list(response.output)
-            self._growing.clear()
-            self._pieces.clear()
+        else:
+            self.follow((event,))
+
+    def follow(self, batch: Iterable[AnyEvent]) -> None:
+        """Take events in, without the deltas."""
+        for event in batch:
+            if type(event) is Delta:
+                continue
+            assert isinstance(event, Event)
+            step = _STEPS.get(event.type)
+            if step is not None:
+                step(self, event.payload)
+            elif (response := event.payload.get("response")) is not None:
+                self._response = response
+                self.output = list(response.output)
+                self._growing.clear()
+                self._pieces.clear()
 
     def snapshot(self) -> Response:
         """The Response with the text that growing items have so far."""

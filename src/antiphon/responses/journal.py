@@ -36,7 +36,7 @@ class Journal:
         self.dialect: Dialect = dialect
         self.ended = False
         """Nothing will be added any more."""
-        self._encode = EventEncoder(dialect).encode
+        self._encoder = EventEncoder(dialect)
         self.size = 0
         """Bytes of all frames."""
         self._max_bytes = max_bytes
@@ -52,13 +52,18 @@ class Journal:
 
     def extend(self, batch: Sequence[AnyEvent]) -> None:
         """Number, encode, keep and publish. Raises ``ResponseTooLarge`` before anything of the batch is kept."""
-        self.publish(self.number(batch))
+        assert not self.ended, "nothing follows the end"
+        frames, size = self._number(batch)
+        if size > self._max_bytes:
+            raise self._too_large()
+        if frames:
+            self._keep(frames, size)
 
     def add(self, delta: Delta) -> bool:
         """``extend`` by one piece of text, which is what nearly all batches are. False, and nothing is kept, when the
         log has no room for it."""
         number = len(self.frames)
-        frame = self._encode(delta, number)
+        frame = self._encoder.text(delta, number)
         size = self.size + len(frame)
         if size > self._max_bytes:
             return False
@@ -76,25 +81,22 @@ class Journal:
 
         Raises ``ResponseTooLarge``, unless the limit is not to count: what ends a response must always have room.
         """
-        encode = self._encode
-        frames = [encode(event, number) for number, event in enumerate(batch, len(self.frames))]
-        if not over_limit and self.size + sum(map(len, frames)) > self._max_bytes:
-            raise ResponseTooLarge(
-                f"The response grew over max_response_bytes ({self._max_bytes} bytes) and was ended there."
-            )
+        frames, size = self._number(batch)
+        if size > self._max_bytes and not over_limit:
+            raise self._too_large()
         return frames
 
     def publish(self, frames: Sequence[Frame]) -> None:
         """Keep what ``number`` made and hand it to every reader. Nothing may have been added in between."""
         assert not self.ended, "nothing follows the end"
         if frames:
-            self._keep(frames)
+            self._keep(frames, self.size + sum(map(len, frames)))
 
     def end(self, last: Sequence[Frame] = ()) -> None:
         """Publish the last frames and let the readers go."""
         self.ended = True
         if last:
-            self._keep(last)
+            self._keep(last, self.size + sum(map(len, last)))
         self._sinks = ()
         self._wake()
         self.release_all()
@@ -102,9 +104,19 @@ class Journal:
         for callback in callbacks:
             callback()
 
-    def _keep(self, frames: Sequence[Frame]) -> None:
+    def _number(self, batch: Sequence[AnyEvent]) -> tuple[list[Frame], int]:
+        """The batch encoded, and the size of the log with it."""
+        frames = self._encoder.frames(batch, len(self.frames))
+        return frames, self.size + sum(map(len, frames))
+
+    def _too_large(self) -> ResponseTooLarge:
+        return ResponseTooLarge(
+            f"The response grew over max_response_bytes ({self._max_bytes} bytes) and was ended there."
+        )
+
+    def _keep(self, frames: Sequence[Frame], size: int) -> None:
         first = len(self.frames)
-        self.size += sum(map(len, frames))
+        self.size = size
         self.frames.extend(frames)
         for sink, start in self._sinks:
             if start <= first:

@@ -13,7 +13,7 @@ from antiphon.responses.serving import Made
 from antiphon.storage.model import Step, StoredItem
 from antiphon.wire import seen
 from antiphon.wire.chat import ChatRequest
-from antiphon.wire.events import AnyEvent, Delta
+from antiphon.wire.events import AnyEvent
 from antiphon.wire.response import Response
 from antiphon.wire.seen import Seen
 
@@ -68,10 +68,7 @@ class Record:
 
     def apply(self, batch: Sequence[AnyEvent]) -> None:
         """Events that are told elsewhere."""
-        apply = self._fold.apply
-        for event in batch:
-            if type(event) is not Delta:
-                apply(event)
+        self._fold.follow(batch)
 
     def asked(self, request: ChatRequest, *, first_item: int, first_event: int, exchange: bytes | None = None) -> None:
         """One answer of the model is told; ``exchange`` is how it came, where that is kept."""

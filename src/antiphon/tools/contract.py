@@ -169,13 +169,13 @@ def check(said: Sequence[AnyEvent | Outcome | Held]) -> tuple[Sequence[bytes], O
     """Whether a call is told as it must be; its events as they go over the wire, and its end."""
     assert said, "a call that says nothing never ends"
     *events, end = said
-    encode = EventEncoder().encode
+    encoder = EventEncoder()
     wire: list[bytes] = []
     assert isinstance(end, Outcome | Held), "the outcome comes last"
     position, opened = -1, False
     for event in events:
         assert isinstance(event, AnyEvent), "one outcome, and nothing behind it"
-        wire.append(data_of(encode(event, len(wire))))
+        wire += map(data_of, encoder.frames([event], len(wire)))
         if isinstance(event, Event) and event.type == "response.output_item.added":
             assert not opened, "an item begins before the one before it is done"
             position, opened = position + 1, True

@@ -6,6 +6,7 @@ ready bytes and only the text is escaped.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -50,23 +51,31 @@ class EventEncoder:
         self._response: Any = None
         self._shown = b""
 
-    def encode(self, event: AnyEvent, number: int) -> Frame:
-        """The event as ``sequence_number`` ``number``."""
-        if type(event) is Delta:
-            if event.channel is not self._channel:
-                self._enter(event.channel)
-            if event.logprobs is None:
-                return b"%b%d%b%b}\n\n" % (self._head, number, self._tail, _encode(event.text))
-            place = event.channel.place()
-            return _frame(self._head, number, {**place, "logprobs": event.logprobs, "delta": event.text})
-        assert isinstance(event, Event)
-        payload = event.payload
-        head = self._heads.get(event.type) or self._begin(event.type)
-        if (response := payload.get("response")) is None:
-            return _frame(head, number, payload)
-        if response is not self._response:
-            self._response, self._shown = response, _encode(response)
-        return b'%b%d,"response":%b}\n\n' % (head, number, self._shown)
+    def frames(self, batch: Iterable[AnyEvent], first: int) -> list[Frame]:
+        """The events, numbered from ``first`` on."""
+        heads, frames = self._heads, []
+        for number, event in enumerate(batch, first):
+            if type(event) is Delta:
+                frames.append(self.text(event, number))
+                continue
+            assert isinstance(event, Event)
+            head, payload = heads.get(event.type) or self._begin(event.type), event.payload
+            if (response := payload.get("response")) is None:
+                frames.append(b"%b%d,%b\n\n" % (head, number, _encode(payload)[1:]))
+                continue
+            if response is not self._response:
+                self._response, self._shown = response, _encode(response)
+            frames.append(b'%b%d,"response":%b}\n\n' % (head, number, self._shown))
+        return frames
+
+    def text(self, delta: Delta, number: int) -> Frame:
+        """A piece of text as ``sequence_number`` ``number``."""
+        if delta.channel is not self._channel:
+            self._enter(delta.channel)
+        if delta.logprobs is None:
+            return b"%b%d%b%b}\n\n" % (self._head, number, self._tail, _encode(delta.text))
+        payload = {**delta.channel.place(), "logprobs": delta.logprobs, "delta": delta.text}
+        return b"%b%d,%b\n\n" % (self._head, number, _encode(payload)[1:])
 
     def _enter(self, channel: Channel) -> None:
         name = channel.kind.delta
@@ -86,7 +95,3 @@ class EventEncoder:
 def data_of(frame: Frame) -> bytes:
     """The JSON object in a frame."""
     return frame[frame.index(_DATA) + len(_DATA) : -2]
-
-
-def _frame(head: bytes, number: int, payload: dict[str, Any]) -> Frame:
-    return b"%b%d,%b\n\n" % (head, number, _encode(payload)[1:])

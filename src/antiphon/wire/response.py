@@ -53,6 +53,10 @@ class Usage(msgspec.Struct, frozen=True):
         )
 
 
+#: What no answer has used.
+NO_USAGE = Usage()
+
+
 class ResponseError(msgspec.Struct, frozen=True):
     """Why a response failed. ``code`` is one of OpenAI's list; strict clients need ``type`` to be a string too."""
 

@@ -32,7 +32,7 @@ from antiphon.responses.turn.writers import (
 from antiphon.wire.chat import ChatChunk, ChatUsage, Choice, FunctionDelta, ToolCallDelta, only_text
 from antiphon.wire.events import OUTPUT_TEXT, REFUSAL, AnyEvent, Delta
 from antiphon.wire.items import Logprob
-from antiphon.wire.response import InputTokensDetails, OutputTokensDetails, Usage
+from antiphon.wire.response import NO_USAGE, InputTokensDetails, OutputTokensDetails, Usage
 
 __all__ = ["CallShape", "Served", "Turn", "TurnOptions"]
 
@@ -81,9 +81,14 @@ class Turn:
     ends the items well even then.
     """
 
+    __slots__ = (
+        "_begun", "_by_index", "_call_ids", "_held", "_logprobs", "_options", "_out", "_placed", "_queue", "_spoke",
+        "_text", "_think", "calls", "finish", "served", "service_tier", "usage",
+    )  # fmt: skip
+
     def __init__(self, options: TurnOptions) -> None:
         self.finish: str | None = None
-        self.usage = Usage()
+        self.usage = NO_USAGE
         self.service_tier: str | None = None
         self.calls = 0
         """Tool calls begun."""
@@ -127,7 +132,7 @@ class Turn:
 
     def feed(self, chunks: Sequence[ChatChunk]) -> list[AnyEvent]:
         """The events of these chunks. When one of them raises, those of the chunks before it come with ``flush``."""
-        if (token := self.token(chunks)) is not None:
+        if self._text is not None and (token := self.token(chunks)) is not None:
             return [token]
         for chunk in chunks:
             if chunk.usage is not None:
@@ -138,7 +143,8 @@ class Turn:
                 for choice in chunk.choices:
                     if choice.index == 0:
                         self._choice(choice)
-                self._advance()
+                if self._queue:
+                    self._advance()
                 if self._held > self._options.max_held:
                     raise UpstreamError(
                         f"The model wrote over {self._options.max_held} characters behind an unfinished tool call.",
