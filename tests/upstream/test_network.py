@@ -81,6 +81,49 @@ async def test_a_finished_exchange_gives_its_connection_back(network: Network) -
     assert connections == 1
 
 
+async def test_what_nobody_asked_for_answers_no_request(network: Network) -> None:
+    """A peer that says more on a kept connection, as some do before they close it: the next request has another one,
+    and nobody gets the answer to somebody else."""
+    connections = 0
+
+    async def handler(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        while await peer.request():
+            await peer.answer(peer.body)
+            if connections == 1:
+                await asyncio.sleep(0.01)
+                await peer.answer(b"late", "408 Request Timeout")
+
+    async with serving(handler) as url:
+        for asked in (b"1", b"2", b"3"):
+            reply = await network.send(post(url, asked))
+            assert (reply.status, await body_of(reply)) == (200, asked)
+            await asyncio.sleep(0.05)
+    assert connections == 2
+
+
+async def test_what_nobody_asked_for_answers_none_who_waits(network: Network) -> None:
+    """The same where the connection goes to the next through the pool."""
+
+    async def handler(peer: Peer) -> None:
+        while await peer.request():
+            await peer.begin()
+            await peer.chunk(peer.body)
+            await asyncio.sleep(0.02)
+            if peer.body == b"1":
+                await peer.write(b"0\r\n\r\n" + b"HTTP/1.1 408 Late\r\nContent-Length: 4\r\n\r\nlate")
+            else:
+                await peer.end()
+
+    async def asking(asked: bytes) -> tuple[int, bytes]:
+        reply = await network.send(post(url, asked, max_connections=1))
+        return reply.status, await body_of(reply)
+
+    async with serving(handler) as url:
+        assert await asyncio.gather(asking(b"1"), asking(b"2")) == [(200, b"1"), (200, b"2")]
+
+
 async def test_a_complete_answer_keeps_its_connection_though_its_end_is_late(network: Network) -> None:
     """A reader that has all it wants does not cost the connection: the last bytes may follow."""
     connections = 0

@@ -152,7 +152,12 @@ class Network:
         if shelf is not None:
             shelf.waiting += 1
         try:
-            return await connector.connect(place.key, [], self._timeout(request.connect_seconds))
+            while True:
+                connection = await connector.connect(place.key, [], self._timeout(request.connect_seconds))
+                protocol = cast("PushingProtocol", connection.protocol)
+                if not (protocol.used and protocol.should_close):
+                    return connection
+                connection.close()  # something came on it since, which would be taken for the answer
         except TimeoutError as failure:
             raise ExchangeFailed("timeout", f"no connection within {request.connect_seconds:g} s.") from failure
         except (aiohttp.ClientError, OSError, ValueError) as failure:

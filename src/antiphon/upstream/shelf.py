@@ -29,10 +29,12 @@ class Shelf:
         self.waiting = 0
 
     def take(self) -> Connection | None:
-        """A connection that is still open, if one is here."""
+        """A connection that is still open, if one is here, and on which nothing has come that nobody asked for."""
         while self._resting:
             connection, since = self._resting.popleft()
-            if self._loop.time() - since <= REST_SECONDS and not connection.closed:
+            protocol = connection.protocol
+            fresh = self._loop.time() - since <= REST_SECONDS
+            if fresh and protocol is not None and protocol.is_connected() and not protocol.should_close:
                 return connection
             connection.close()
         return None
