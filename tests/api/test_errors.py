@@ -55,6 +55,33 @@ def test_malformed_json(server: Server, path: str, body: bytes, says: str) -> No
     assert error["type"] == "invalid_request_error"
 
 
+CALL = {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}}
+
+
+@pytest.mark.parametrize("odd", [["a"], {"a": 1}, 5, True])
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses/input_tokens"])
+def test_a_type_is_a_string(server: Server, path: str, odd: Any) -> None:
+    """Also where any object may stand: it is looked up, and what is no string names its place."""
+    for body, param in (
+        ({"input": "x", "tool_choice": {"type": odd}}, "tool_choice.type"),
+        ({"input": "x", "tools": [{"type": odd}]}, "tools[0].type"),
+        (
+            {"input": [CALL, {"type": "shell_call_output", "call_id": "c", "output": [{}, {"type": odd}]}]},
+            "input[1].output[1].type",
+        ),
+    ):
+        error = error_of(server.http.post(path, json={"model": "m", **body}), 400)
+        assert error["param"] == param
+        assert error["type"] == "invalid_request_error"
+
+
+def test_a_type_of_an_item_of_a_conversation_is_a_string(server: Server) -> None:
+    """The same where items are put into a conversation."""
+    output = {"type": "shell_call_output", "call_id": "c", "output": [{"type": ["a"]}]}
+    error = error_of(server.http.post("/v1/conversations", json={"items": [CALL, output]}), 400)
+    assert error["param"] == "items[1].output[0].type"
+
+
 def test_numbers_beyond_numbers(server: Server) -> None:
     """Too large to be one is a 400 as well."""
     for number in (b"1e999", b"9" * 5000):

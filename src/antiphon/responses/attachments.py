@@ -22,7 +22,7 @@ ItemDict = dict[str, Any]
 #: Files of one request that are read at the same time.
 _AT_ONCE = 4
 
-_PICTURES = frozenset({"input_image", "computer_screenshot"})
+_PICTURES = ("input_image", "computer_screenshot")  # no set: what is asked of it may be anything
 
 
 class _Place(msgspec.Struct, frozen=True):

@@ -275,7 +275,7 @@ class Planner:
     def _check_choice(self, choice: dict[str, Any]) -> None:
         """A choice that forces a tool which is not set up is refused with what it lacks."""
         forced = choice.get("type")
-        missing = self._tooling.missing.get(forced or "")
+        missing = self._tooling.missing.get(forced) if isinstance(forced, str) else None  # else the toolbox refuses it
         if missing:
             raise InvalidRequest(
                 f"Invalid 'tool_choice': the tool '{forced}' is not set up on this server. {missing}",

@@ -14,7 +14,7 @@ import msgspec
 
 from antiphon.errors import InvalidRequest
 from antiphon.wire.parts import Content, PlainText, ReasoningText, SummaryText, ToolOutput
-from antiphon.wire.reading import convert, join
+from antiphon.wire.reading import convert, describe, join
 
 Role = Literal["user", "assistant", "system", "developer"]
 
@@ -352,4 +352,19 @@ def check_items(items: Sequence[InputItem], where: str = "input") -> None:
             path = f"{where}[{n}]"
             raise InvalidRequest(
                 f"Missing required parameter: '{path}.id'.", param=join(path, "id"), code="missing_required_parameter"
+            )
+        if type(item) is ShellCallOutput and not isinstance(item.output, str):
+            _check_types(item.output, f"{where}[{n}].output")
+
+
+def _check_types(parts: Sequence[dict[str, Any]], where: str) -> None:
+    """Parts that may be any objects: where one has a type, it can be looked up."""
+    for n, part in enumerate(parts):
+        kind = part.get("type")
+        if kind is not None and not isinstance(kind, str):
+            param = f"{where}[{n}].type"
+            raise InvalidRequest(
+                f"Invalid value for '{param}': expected string, got {describe(kind)}.",
+                param=param,
+                code="invalid_type",
             )

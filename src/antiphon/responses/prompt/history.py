@@ -18,7 +18,8 @@ ItemDict = dict[str, Any]
 #: Items that say how to go on rather than what was said: kept when turns are dropped.
 _STANDING = frozenset({"additional_tools", "configuration_update", "tool_search_output"})
 _STANDING_ROLES = frozenset({"system", "developer"})
-_TEXTS = frozenset({"input_text", "output_text", "reasoning_text", "refusal", "summary_text", "text"})
+#: No set: a type in an item that was stored may be anything, also what cannot be looked up.
+_TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text", "refusal")
 
 
 def references(items: Sequence[ItemDict]) -> list[str]:
