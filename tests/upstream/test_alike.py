@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from antiphon.responses.turn import CallShape, Turn, TurnOptions
 from antiphon.upstream.alike import like
 from antiphon.upstream.door import ExchangeFailed, Reply, Sink
 from antiphon.upstream.stream import ChatStream
@@ -147,6 +148,36 @@ class Pushed(Reply):
 
     def fail(self, failure: ExchangeFailed) -> None:
         """Not here."""
+
+
+@pytest.mark.anyio
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", 'say "']), st.sampled_from([None, "default", "flex"])), max_size=24),
+    st.booleans(),
+)
+@example([("a", "default"), ("a", "default"), ('say "', "flex"), ("a", "default")], True)
+async def test_a_stream_says_the_same_tier_either_way(tokens: list[tuple[str, str | None]], split: bool) -> None:
+    """The service tier is that of the last token that names one, however the tokens are read."""
+    style = {"separators": (",", ":")}
+    reads = [event(text, {} if tier is None else {"service_tier": tier}, style) for text, tier in tokens]
+    if split:  # an event in two reads is never learned from
+        reads = [part for n, read in enumerate(reads) for part in ([read[:9], read[9:]] if n % 3 == 2 else [read])]
+    reads.append(b"data: [DONE]\n\n")
+    stream = ChatStream(Pushed(reads), "local")
+    turn = Turn(TurnOptions(new_id=lambda kind: f"{kind}_1", shape_of=lambda name: CallShape("function_call", name)))
+
+    def take(chunks: list[ChatChunk]) -> bool:
+        turn.feed(chunks)
+        return True
+
+    def say(text: str) -> bool:
+        if turn.more(text) is None:
+            turn.feed([text_chunk(text)])
+        return True
+
+    assert await stream.pump(take, say)
+    assert turn.service_tier == next((tier for _, tier in reversed(tokens) if tier is not None), None)
+    await stream.aclose()
 
 
 @pytest.mark.anyio

@@ -20,11 +20,12 @@ _decode = msgspec.json.Decoder(ChatChunk).decode
 
 
 class Alike:
-    """What is around the text. ``like`` makes one."""
+    """What is around the text. ``like`` makes one. ``service_tier`` is what all these events name for it."""
 
-    __slots__ = ("_after", "_before", "_end", "_start")
+    __slots__ = ("_after", "_before", "_end", "_start", "service_tier")
 
-    def __init__(self, before: bytes, after: bytes) -> None:
+    def __init__(self, before: bytes, after: bytes, service_tier: str | None) -> None:
+        self.service_tier = service_tier
         self._before = before
         self._after = after
         self._start = len(before)
@@ -55,7 +56,7 @@ def like(event: bytes, chunk: ChatChunk) -> Alike | None:
             break
         before, after = event[: at + 1], event[at + len(quoted) - 1 :]
         if _is_text(before, after, text, chunk):
-            return Alike(before, after)
+            return Alike(before, after, chunk.service_tier)
     return None
 
 

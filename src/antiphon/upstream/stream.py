@@ -167,9 +167,16 @@ class ChatStream:
             chunks = self._take(over.before)
             return chunks + self._fail(f"sent an event longer than {over.limit} bytes")
         chunks = self._take(payloads)
+        if self._alike is not None and self._alike.service_tier is not None:
+            self._check_tier(chunks, self._alike.service_tier)
         if self._lessons and len(chunks) == 1 and len(payloads) == 1 and len(payloads[0]) == len(data) - _AROUND:
             self._learn(data, chunks[0])
         return chunks
+
+    def _check_tier(self, chunks: list[ChatChunk], known: str) -> None:
+        """Only its text is told of an event that is alike: that must leave the service tier as it is."""
+        if any(chunk.service_tier is not None and chunk.service_tier != known for chunk in chunks):
+            self._alike = None
 
     def _learn(self, event: bytes, chunk: ChatChunk) -> None:
         """A read that was one event: the next may be alike. Not from the first, as many answers have no second."""
