@@ -21,9 +21,18 @@ PART = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "thinking", "reasoning", "image_url"])},
     optional={"text": st.text(max_size=5), "thinking": JSON},
 )
-FUNCTION = st.fixed_dictionaries({}, optional={"name": st.none() | st.text(max_size=5), "arguments": JSON})
+FUNCTION = st.fixed_dictionaries(
+    {}, optional={"name": st.none() | st.text(max_size=5), "arguments": JSON, "parameters": JSON}
+)
 CALL = st.fixed_dictionaries(
-    {}, optional={"index": st.none() | st.integers(0, 3), "id": st.none() | st.text(max_size=5), "function": FUNCTION}
+    {},
+    optional={
+        "index": st.none() | st.integers(0, 3),
+        "id": st.none() | st.text(max_size=5),
+        "function": FUNCTION,
+        "name": st.text(max_size=5),
+        "arguments": JSON,
+    },
 )
 DELTA = st.fixed_dictionaries(
     {},
@@ -80,6 +89,8 @@ def test_whatever_comes_fits_the_dialect(data: dict[str, Any]) -> None:
 
 
 @example({"choices": [{"finish_reason": "eos"}]})
+@example({"choices": [{"delta": {"tool_calls": [{"name": "look", "arguments": "{}"}]}}]})
+@example({"choices": [{"delta": {"tool_calls": [{"function": {"name": "look", "parameters": {"at": 1}}}]}}]})
 @given(CHUNK)
 def test_the_fast_reading_agrees_with_the_slow_one(data: dict[str, Any]) -> None:
     """Where the typed reading calls itself the whole truth, the slow one says the same.

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from antiphon.wire.chat import ChatChunk, Choice, Delta
+from antiphon.wire.chat import ChatChunk, Choice, Delta, ToolCallDelta
 
 #: Finish reasons of other tongues, in Chat Completions' own words.
 FINISH_REASONS = {
@@ -73,15 +73,12 @@ def _settled(choice: Choice, payload: bytes) -> bool:
     delta = choice.delta
     if delta is None:
         return choice.message is None and choice.text is None and _is_no_error(payload)
-    content = delta.content
-    if content and content.__class__ is not str:
-        return False
     if delta.reasoning is not None and delta.reasoning_content is not None:
         delta.reasoning = None if delta.reasoning_content else delta.reasoning
     calls = delta.tool_calls
     if calls:
-        return not any(call.function is not None and _is_object(call.function.arguments) for call in calls)
-    if content or delta.reasoning_content or delta.reasoning or delta.refusal:
+        return all(map(_is_whole, calls))
+    if delta.content or delta.reasoning_content or delta.reasoning or delta.refusal:
         return True
     return _says_nothing_else(delta) and _is_no_error(payload)
 
@@ -102,8 +99,10 @@ def _is_no_error(payload: bytes) -> bool:
     return payload.find(b'"error"') < 0 or _ERROR.search(payload) is None
 
 
-def _is_object(arguments: Any) -> bool:
-    return arguments is not None and arguments.__class__ is not str
+def _is_whole(call: ToolCallDelta) -> bool:
+    """Whether a call says all it has to say as the dialect does: neither outside its function nor as parameters."""
+    function = call.function
+    return function is not None and (function.arguments is not None or function.parameters is None)
 
 
 def typed(data: Any) -> ChatChunk:

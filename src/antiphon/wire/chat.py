@@ -20,6 +20,8 @@ class FunctionDelta(msgspec.Struct, gc=False):
 
     name: str | None = None
     arguments: str | None = None
+    # Not of the dialect: other back ends' name for arguments.
+    parameters: Any = None
 
 
 class ToolCallDelta(msgspec.Struct):
