@@ -24,6 +24,13 @@ _MAX_LINES = 1000
 _MILLISECONDS = [f"{number:03d}" for number in range(1000)]
 
 
+def _one_line(text: str) -> str:
+    """The text with its control characters and line breaks spelled out: a client could forge a line with them."""
+    if text.isprintable():
+        return text
+    return "".join([char if char.isprintable() else char.encode("unicode_escape").decode() for char in text])
+
+
 class _Lines(logging.Formatter):
     """``2026-01-02T03:04:05.678Z INFO req_... message``. The seconds are formatted once each."""
 
@@ -33,7 +40,8 @@ class _Lines(logging.Formatter):
         self._stamp = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{self.stamp(record.created)} {record.levelname} {request_id.get()} {record.getMessage()}"
+        message = _one_line(record.getMessage().rstrip("\n"))
+        line = f"{self.stamp(record.created)} {record.levelname} {request_id.get()} {message}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
     def stamp(self, at: float) -> str:
@@ -93,7 +101,7 @@ class AccessLog:
         """One request was answered."""
         if self._handler is not None:
             tenths = round(seconds * 10_000)  # of a millisecond
-            self._handler.line(f"{method} {path} {status} {tenths // 10}.{tenths % 10} ms")
+            self._handler.line(f"{method} {_one_line(path)} {status} {tenths // 10}.{tenths % 10} ms")
 
 
 access = AccessLog()
