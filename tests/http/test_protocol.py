@@ -355,3 +355,48 @@ async def test_chunks_of_a_reply_begun_here() -> None:
         assert await reader.readuntil(b"0\r\n\r\n") == (
             b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
         )
+
+
+async def test_two_that_wait_are_both_told() -> None:
+    """One that waits for more takes nothing from another that does."""
+    heard: list[Any] = []
+    over = asyncio.Event()
+
+    async def listen(receive: Receive) -> None:
+        while (message := await receive())["type"] != "http.disconnect":
+            heard.append(message["body"])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.gather(listen(receive), listen(receive))
+        over.set()
+
+    async with served(app) as port, connected(port) as (_, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+        for part in (b"{}", b"[]"):
+            await asyncio.sleep(0.05)
+            writer.write(part)
+        await asyncio.sleep(0.05)
+        writer.close()
+        async with asyncio.timeout(5):
+            await over.wait()
+    assert heard == [b"{}", b"[]"]
+
+
+async def test_a_client_that_goes_before_the_reply_to_its_first_request(caplog: pytest.LogCaptureFixture) -> None:
+    """The request that is being answered hears of it, though another waits behind it, which never begins."""
+    heard: list[Any] = []
+    over = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        heard.extend([await receive(), await receive()])
+        await send({"type": "http.response.start", "status": 200})
+        over.set()
+
+    async with served(app) as port, connected(port) as (_, writer):
+        writer.write((b"GET / HTTP/1.1" + HOST) * 2)
+        await asyncio.sleep(0.05)
+        writer.close()
+        async with asyncio.timeout(5):
+            await over.wait()
+    assert [message["type"] for message in heard] == ["http.request", "http.disconnect"]
+    assert not caplog.records

@@ -155,6 +155,15 @@ class Connection:
         _complete(cycle)
         return True
 
+    def lose(self) -> None:
+        """The peer has gone. uvicorn tells only the last request that came, which may wait behind this one."""
+        if self._cycle is not None:
+            self._cycle.disconnected = True
+            self._cycle.message_event.set()
+        if self.on_lost is not None:
+            self.on_lost()
+        self.release()
+
     def release(self) -> None:
         """The reply is over. Otherwise the request would lie in a circle, and the collector had to come for it."""
         self._cycle = self.on_lost = self.writer = None
@@ -226,10 +235,12 @@ class Cycle(RequestResponseCycle):
             if self.body or not (self.more_body or self.told):
                 return {"type": "http.request", "body": self.take(), "more_body": self.more_body}
             self.flow.resume_reading()
-            if self.message_event is _NOBODY:
-                self.message_event = asyncio.Event()
-            await self.message_event.wait()
-            self.message_event = _NOBODY
+            event = self.message_event
+            if event is _NOBODY:
+                event = self.message_event = asyncio.Event()
+            await event.wait()
+            if self.message_event is event:  # else another already waits for what comes next
+                self.message_event = _NOBODY
         return {"type": "http.disconnect"}
 
     def take(self) -> bytes:
@@ -385,10 +396,9 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
+        self.pipeline.clear()  # nobody waits for those, and they hold us
         if self.connection is not None:
-            if self.connection.on_lost is not None:
-                self.connection.on_lost()
-            self.connection.release()
+            self.connection.lose()
 
     def pause_writing(self) -> None:
         super().pause_writing()
