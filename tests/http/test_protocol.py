@@ -400,3 +400,26 @@ async def test_a_client_that_goes_before_the_reply_to_its_first_request(caplog: 
             await over.wait()
     assert [message["type"] for message in heard] == ["http.request", "http.disconnect"]
     assert not caplog.records
+
+
+async def test_a_body_that_nobody_asked_for_is_no_request() -> None:
+    """What comes of it after the reply is read and dropped; the connection is idle from its last byte on, and the next
+    request is not cut."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(float(scope["path"][1:] or 0))
+        await Exchange(scope, receive, send, 0).json({})
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+        await one(reader)
+        for _ in range(3):
+            await asyncio.sleep(IDLE / 2)
+            writer.write(b"x")
+        writer.write(b"xGET /%.2f HTTP/1.1" % (2 * IDLE) + HOST)
+        await one(reader)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+        await one(reader)
+        writer.write(b"xx")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""

@@ -315,6 +315,7 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         before = self.cycle
         cycle = self.cycle = Cycle(self, scope, http_version != "1.0" and parser.should_keep_alive())
         app = self.app if self.limit_concurrency is None else self._limited()
+        self._idle_since = None  # this may have come with the end of a body that nobody wanted
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, app)
         else:  # it came before the reply to the one before
@@ -347,7 +348,8 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         cycle = self.cycle
-        if cycle.response_complete:
+        if cycle.response_complete:  # nobody wants it, and it must not pass for a request under way
+            self._rest()
             return
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
@@ -370,6 +372,10 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
+        self._rest()
+
+    def _rest(self) -> None:
+        """The connection is idle from now on."""
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_again(self.timeout_keep_alive)
@@ -378,7 +384,7 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         """Closes a connection that was idle for all that time."""
         self.timeout_keep_alive_task = None
         if self._idle_since is None:
-            return  # the end of its reply sets the timer again
+            return  # ``_rest`` sets the timer again
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._look_again(left)
