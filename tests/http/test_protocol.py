@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import logging
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from unittest.mock import ANY
@@ -423,3 +426,25 @@ async def test_a_body_that_nobody_asked_for_is_no_request() -> None:
         writer.write(b"xx")
         async with asyncio.timeout(5):
             assert await reader.read() == b""
+
+
+async def test_a_request_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies in no circle that the collector had to come for."""
+    left: list[weakref.ref[Any]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        left.append(weakref.ref(receive.__self__))  # type: ignore[attr-defined]
+        await send({"type": "http.response.start", "status": 200})
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)  # a caught record would hold it
+    gc.disable()
+    try:
+        async with served(app) as port:
+            for _ in range(2):
+                async with connected(port) as (reader, writer):
+                    writer.write(b"GET / HTTP/1.1" + HOST)
+                    await reader.read()
+        assert [ref() for ref in left] == [None, None]
+    finally:
+        gc.enable()

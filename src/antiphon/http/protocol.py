@@ -9,7 +9,6 @@ falls back to ``await send``.
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -221,8 +220,12 @@ class Cycle(RequestResponseCycle):
             await app(self.scope, self.receive, self.send)
             if not (self.response_complete or self.disconnected):
                 await super().run_asgi(_silent)  # which tells the log and the client
-        except BaseException as failure:  # noqa: BLE001 - as uvicorn's, which tells of it
-            await super().run_asgi(functools.partial(_fail, failure))
+        except BaseException:
+            self.logger.exception("Exception in ASGI application")
+            if self.response_started:
+                self.transport.close()
+            else:
+                await self.send_500_response()
         finally:
             self.on_response = _nothing
             self.tasks.discard(asyncio.current_task())
@@ -266,10 +269,6 @@ def _nothing() -> None:
 
 async def _silent(scope: object, receive: object, send: object) -> None:
     pass
-
-
-async def _fail(failure: BaseException, scope: object, receive: object, send: object) -> None:
-    raise failure
 
 
 class AntiphonHttpProtocol(HttpToolsProtocol):
