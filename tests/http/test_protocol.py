@@ -448,3 +448,20 @@ async def test_a_request_that_fails_leaves_nothing_behind(monkeypatch: pytest.Mo
         assert [ref() for ref in left] == [None, None]
     finally:
         gc.enable()
+
+
+async def test_what_follows_a_body_is_no_header() -> None:
+    """The fields of a trailer came past everybody who looks at headers on the way."""
+    scopes: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await echo(scope, receive, send)
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked" + HOST)
+            writer.write(b"2\r\n{}\r\n0\r\nAuthorization: forged\r\n\r\n")
+            assert (await one(reader))[1] == b"{}"
+    for scope in scopes:
+        assert scope["headers"] == [(b"transfer-encoding", b"chunked"), (b"host", b"x")]

@@ -9,6 +9,7 @@ falls back to ``await send``.
 from __future__ import annotations
 
 import asyncio
+import collections
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -253,6 +254,10 @@ class Cycle(RequestResponseCycle):
         return body
 
 
+#: Where the fields after a body go: nobody checked them, so they are no headers of the request.
+_TRAILER: Any = collections.deque(maxlen=0)
+
+
 class _Nobody:
     """Stands for the event of a request for whose rest nobody waits."""
 
@@ -309,7 +314,7 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         scope = repeated.copy()
         http_version = scope["http_version"] = parser.get_http_version()
         scope["method"] = parser.get_method().decode("ascii")
-        scope["headers"] = self.headers
+        scope["headers"], self.headers = self.headers, _TRAILER
         scope["state"] = self.app_state.copy()
         before = self.cycle
         cycle = self.cycle = Cycle(self, scope, http_version != "1.0" and parser.should_keep_alive())
