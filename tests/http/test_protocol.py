@@ -465,3 +465,21 @@ async def test_what_follows_a_body_is_no_header() -> None:
             assert (await one(reader))[1] == b"{}"
     for scope in scopes:
         assert scope["headers"] == [(b"transfer-encoding", b"chunked"), (b"host", b"x")]
+
+
+async def test_requests_without_end() -> None:
+    """Who asks faster than it is answered is not read on, so that what waits does not grow; all of it is answered."""
+    most = 0
+    number = 40_000
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal most
+        most = max(most, len(receive.__self__.pipeline))  # type: ignore[attr-defined]
+        async with Exchange(scope, receive, send, 0).peer():
+            await Exchange(scope, receive, send, 0).json({})
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write((b"GET / HTTP/1.1" + HOST) * number)
+        for _ in range(number):
+            await one(reader)
+    assert most < number / 2

@@ -28,6 +28,8 @@ EXTENSION = "antiphon.connection"
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
+#: Requests of one connection that may wait for their turn before it is not read on.
+_MAX_WAITING = 100
 _CLOSE = b"connection: close\r\n"
 _CHUNKED = b"transfer-encoding: chunked\r\n\r\n"  # the last line of a head
 
@@ -171,7 +173,7 @@ class Connection:
     def resume_reading(self) -> None:
         """A peer is only seen to go while its socket is read; a large request body may have paused that."""
         if self._cycle is not None:
-            self._cycle.flow.resume_reading()
+            self._cycle.resume_reading()
 
     def _begun(self) -> Cycle:
         cycle = self._cycle
@@ -205,6 +207,7 @@ class Cycle(RequestResponseCycle):
         self.message_event: Any = _NOBODY
         self.on_response = protocol.on_response_complete
         self.tasks = protocol.tasks
+        self.pipeline = protocol.pipeline
         self.disconnected = False
         self.keep_alive = keep_alive
         self.waiting_for_100_continue = protocol.expect_100_continue
@@ -238,7 +241,7 @@ class Cycle(RequestResponseCycle):
         while not (self.disconnected or self.response_complete):
             if self.body or not (self.more_body or self.told):
                 return {"type": "http.request", "body": self.take(), "more_body": self.more_body}
-            self.flow.resume_reading()
+            self.resume_reading()
             event = self.message_event
             if event is _NOBODY:
                 event = self.message_event = asyncio.Event()
@@ -246,6 +249,11 @@ class Cycle(RequestResponseCycle):
             if self.message_event is event:  # else another already waits for what comes next
                 self.message_event = _NOBODY
         return {"type": "http.disconnect"}
+
+    def resume_reading(self) -> None:
+        """Unless too many requests wait behind this one: what is read would only join them."""
+        if len(self.pipeline) < _MAX_WAITING:
+            self.flow.resume_reading()
 
     def take(self) -> bytes:
         """What has come of the body since it was last asked for."""
@@ -372,10 +380,10 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
+        if self.pipeline:  # the next one reads on where it needs to
             self._start_asgi_task(*self.pipeline.pop())
             return
+        self.flow.resume_reading()
         self._rest()
 
     def _rest(self) -> None:
