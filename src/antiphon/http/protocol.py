@@ -30,6 +30,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 #: Requests of one connection that may wait for their turn before it is not read on.
 _MAX_WAITING = 100
+_INVALID = "Invalid HTTP request received."
 _CLOSE = b"connection: close\r\n"
 _CHUNKED = b"transfer-encoding: chunked\r\n\r\n"  # the last line of a head
 
@@ -292,6 +293,7 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
     """
 
     connection: Connection | None = None
+    _upgrading = b""
     _idle_since: float | None = None
     _last_url: bytes | None = None
 
@@ -309,6 +311,31 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
             "extensions": None,
         }
 
+    def data_received(self, data: bytes) -> None:
+        self._idle_since = None
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(_INVALID)
+            return
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_on(data[upgrade.args[0] :])
+
+    def _read_on(self, rest: bytes) -> None:
+        """A request to speak another protocol is read again without that wish: the parser has ended with its head, and
+        would take a body for that protocol."""
+        if self._upgrading.startswith(b"CONNECT "):
+            self._refuse(_INVALID)
+            return
+        lines = header_lines([header for header in self.headers if header[0] != b"upgrade"])
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"%b%b\r\n%b" % (self._upgrading, lines, rest))
+
+    def _refuse(self, why: str) -> None:
+        self.logger.warning(why)
+        self.send_400_response(why)
+
     def on_message_begin(self) -> None:
         self.url = b""
         self.expect_100_continue = False
@@ -319,6 +346,13 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         if self.url != self._last_url:
             repeated.update(self._parsed(self.url))
             self._last_url = self.url
+        if parser.should_upgrade():
+            self._upgrading = b"%b %b HTTP/%b\r\n" % (
+                parser.get_method(),
+                self.url,
+                parser.get_http_version().encode(),
+            )
+            return
         scope = repeated.copy()
         http_version = scope["http_version"] = parser.get_http_version()
         scope["method"] = parser.get_method().decode("ascii")
@@ -369,6 +403,8 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         cycle = self.cycle
         if not cycle.response_complete:
             cycle.more_body = False
