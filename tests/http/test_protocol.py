@@ -504,3 +504,34 @@ async def test_a_body_comes_with_a_request_to_upgrade(apart: bool, caplog: pytes
             writer.write(b"Host: x\r\n\r\n[]")
             assert [(await one(reader))[1] for _ in range(2)] == [b"{}", b"[]"]
     assert not caplog.records
+
+
+async def test_nothing_is_said_in_the_middle_of_a_reply() -> None:
+    """What is no request breaks the connection; a refusal would be taken for a part of the reply."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = scope["extensions"][EXTENSION]
+        connection.begin(200, b"")
+        connection.put(b"one")
+        await asyncio.sleep(0.1)
+        assert not connection.finish(b"two")
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1" + HOST)
+        assert (await reader.readuntil(b"one\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.write(b"nonsense\r\n\r\n")
+        assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("what", [b"GET /", b"GET / HTTP/1.1\r\nX: "])
+async def test_a_head_without_end(what: bytes) -> None:
+    """It is refused before it fills the memory."""
+    async with served(Frame(echo, {})) as port, connected(port) as (reader, writer):
+        writer.write(what)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                writer.write(b"x" * 65536)
+                await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        assert writer.transport.is_closing() or reader.at_eof()

@@ -31,6 +31,8 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 #: Requests of one connection that may wait for their turn before it is not read on.
 _MAX_WAITING = 100
 _INVALID = "Invalid HTTP request received."
+#: Bytes read before a request's head is complete. More than one read, which may hold the end of a body too.
+_MAX_HEAD = 1024 * 1024
 _CLOSE = b"connection: close\r\n"
 _CHUNKED = b"transfer-encoding: chunked\r\n\r\n"  # the last line of a head
 
@@ -94,6 +96,11 @@ class Connection:
     def chunked(self) -> bool:
         """Whether the body that was begun goes out in HTTP/1.1 chunks."""
         return self._cycle is not None and bool(self._cycle.chunked_encoding)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the reply is under way."""
+        return self._cycle is not None and self._cycle.response_started
 
     def body(self, receive: object) -> bytes | None:
         """The whole body of the request, as it would come from ``receive``. None where that must be asked: it is not
@@ -294,6 +301,8 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
 
     connection: Connection | None = None
     _upgrading = b""
+    _head: int | None = None
+    """How much was read of a head that is not complete."""
     _idle_since: float | None = None
     _last_url: bytes | None = None
 
@@ -320,6 +329,10 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
             return
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on(data[upgrade.args[0] :])
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > _MAX_HEAD:
+                self._refuse("The head of the request is too long.")
 
     def _read_on(self, rest: bytes) -> None:
         """A request to speak another protocol is read again without that wish: the parser has ended with its head, and
@@ -334,15 +347,18 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, why: str) -> None:
         self.logger.warning(why)
-        self.send_400_response(why)
+        if self.connection is not None and self.connection.begun:
+            self.transport.close()  # what would be written here would be taken for a part of the reply
+        else:
+            self.send_400_response(why)
 
     def on_message_begin(self) -> None:
-        self.url = b""
+        self.url, self._head = b"", 0
         self.expect_100_continue = False
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        parser, repeated = self.parser, self._last_scope
+        parser, repeated, self._head = self.parser, self._last_scope, None
         if self.url != self._last_url:
             repeated.update(self._parsed(self.url))
             self._last_url = self.url
