@@ -535,3 +535,17 @@ async def test_a_head_without_end(what: bytes) -> None:
         with contextlib.suppress(ConnectionError):
             assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
         assert writer.transport.is_closing() or reader.at_eof()
+
+
+async def test_a_body_that_ends_late_without_a_byte() -> None:
+    """The last chunk, which says nothing, leaves the connection idle too."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await Exchange(scope, receive, send, 0).json({})
+
+    async with served(app) as port, connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await one(reader)
+        writer.write(b"0\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""

@@ -422,9 +422,11 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         cycle = self.cycle
-        if not cycle.response_complete:
-            cycle.more_body = False
-            cycle.message_event.set()
+        if cycle.response_complete:
+            self._rest()
+            return
+        cycle.more_body = False
+        cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         if self.connection is not None:
