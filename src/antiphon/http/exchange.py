@@ -27,14 +27,15 @@ _JSON: tuple[bytes, bytes] = (b"content-type", _JSON_TYPE)
 class Exchange:
     """A request being answered."""
 
-    __slots__ = ("_connection", "_max_body", "_query", "receive", "scope", "send")
+    __slots__ = ("_connection", "_max_body", "_named", "_query", "receive", "scope", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self._max_body = max_body_bytes
-        self._connection = connection_of(scope)
+        self._connection = send.connection if type(send) is Sending else connection_of(scope)
+        self._named: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
         self._query: dict[str, list[str]] | None = None
 
     @property
@@ -53,10 +54,8 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """The first header of this (lowercase) name."""
-        for key, value in self.scope["headers"]:
-            if key == name:
-                return str(value.decode("latin-1"))
-        return None
+        value = self._named.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def headers(self) -> list[tuple[str, str]]:
         """All of them."""
@@ -115,7 +114,7 @@ class Exchange:
     async def body(self) -> bytes:
         """The whole body, which must be JSON by its media type. Raises 413 and 415."""
         self._check_described()
-        here = self._connection.body(self.receive) if self._connection is not None else None
+        here = self._connection.whole_body(self.receive) if self._connection is not None else None
         if here is not None:
             if len(here) > self._max_body:
                 raise self._too_large()
@@ -145,7 +144,7 @@ class Exchange:
 
     async def reply(self, status: int, body: bytes, headers: RawHeaders = (_JSON,)) -> None:
         """A whole reply."""
-        if isinstance(self.send, Sending) and self.send.whole(status, headers, body):
+        if type(self.send) is Sending and self.send.whole(status, headers, body):
             return
         length = (b"content-length", str(len(body)).encode())
         await self.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
@@ -158,14 +157,10 @@ class Exchange:
 
     def _check_described(self) -> None:
         """What the headers say of the body. Raises 415."""
-        media, encoding = _JSON_TYPE, b""
-        for name, value in reversed(self.scope["headers"]):  # the first of a name counts
-            if name == b"content-type":
-                media = value
-            elif name == b"content-encoding":
-                encoding = value
+        media = self._named.get(b"content-type", _JSON_TYPE)
         if media != _JSON_TYPE and not _is_json(text := media.decode("latin-1")):
             raise UnsupportedMediaType(f"The body must be application/json, not {text[:100]!r}.")
+        encoding = self._named.get(b"content-encoding")
         if encoding and encoding != b"identity":
             text = encoding.decode("latin-1")
             raise UnsupportedMediaType(f"Bodies in the encoding {text!r} are not read; send it plain.")

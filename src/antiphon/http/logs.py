@@ -63,18 +63,20 @@ class _Together(logging.Handler):
         self.setFormatter(self._form)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._add(self.format(record), record.levelno >= logging.WARNING)
+        self._lines.append(self.format(record))
+        self._added(record.levelno >= logging.WARNING)
 
     def line(self, message: str) -> None:
         """A line of level ``info`` that never was a record."""
-        self._add(f"{self._form.stamp(time.time())} INFO {request_id.get()} {message}", False)
+        self._lines.append(f"{self._form.stamp(time.time())} INFO {request_id.get()} {message}")
+        if not 1 < len(self._lines) < _MAX_LINES:
+            self._added(False)
 
-    def _add(self, line: str, urgent: bool) -> None:
-        first = not self._lines
-        self._lines.append(line)
+    def _added(self, urgent: bool) -> None:
+        """A line more: see that it is written."""
         if urgent or len(self._lines) >= _MAX_LINES:
             self.flush()
-        elif first:
+        elif len(self._lines) == 1:
             try:
                 asyncio.get_running_loop().call_later(_WAIT, self.flush)
             except RuntimeError:  # no loop in this thread

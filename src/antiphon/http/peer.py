@@ -13,8 +13,9 @@ from typing import Any
 from antiphon.http.protocol import Connection
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
 class Peer:
@@ -39,7 +40,7 @@ class Peer:
         else:
             self.connection.on_lost = self._lost
             self.connection.resume_reading()
-            if self.connection.disconnected:
+            if self.connection.gone:
                 self._lost()
         return self
 

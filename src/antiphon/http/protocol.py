@@ -46,6 +46,41 @@ class Writer(Protocol):
     def resume(self) -> None:
         """The buffer has drained."""
 
+    def tick(self) -> float:
+        """Called now and then: whether there is something to say into a silence. When to be asked again."""
+
+
+class Rounds:
+    """Who writes to a connection at the moment, asked now and then.
+
+    A timer that outlives the reply for which it was set serves the next one too: it asks no later than that one's own
+    would, and is told by what it asks when to come again. So a reply costs no timer.
+    """
+
+    __slots__ = ("_timer", "loop", "writer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.writer: Writer | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def ask(self, at: float) -> None:
+        """Ask the writer at this time of the loop at the latest."""
+        if self._timer is None:
+            self._timer = self.loop.call_at(at, self._ask)
+
+    def end(self) -> None:
+        """The connection is lost."""
+        self.writer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ask(self) -> None:
+        self._timer = None
+        if self.writer is not None:
+            self.ask(self.writer.tick())
+
 
 def header_lines(headers: RawHeaders) -> bytes:
     """Headers as they are sent; names in lowercase. Raises ``ValueError`` for a value that would break out of its
@@ -64,150 +99,23 @@ def connection_of(scope: Mapping[str, Any]) -> Connection | None:
     return extensions.get(EXTENSION) if extensions else None
 
 
-class Connection:
-    """One request's view of its connection.
+class Connection(RequestResponseCycle):
+    """One request, its reply, and its view of the connection: uvicorn's own, in fewer steps.
 
     A reply may go to the transport itself, where nobody but uvicorn would see it on its way: in one write with its
-    head, and without the price of uvicorn's ``send``, which is that of many tokens.
+    head, and without the price of uvicorn's ``send``, which is that of many tokens. An event is only made for who waits
+    for more of the request, and its task is counted out without a callback.
     """
 
-    __slots__ = ("_cycle", "_direct", "corked", "on_lost", "transport", "writer")
-
-    def __init__(self, cycle: Cycle) -> None:
-        self._cycle: Cycle | None = cycle
-        self._direct = False  # the reply was begun here
-        self.corked: list[bytes] | None = None
-        """What is to leave with the next write, in pieces, once something was begun."""
-        self.transport: asyncio.Transport = cycle.transport
-        self.on_lost: Callable[[], None] | None = None
-        self.writer: Writer | None = None
-
-    @property
-    def disconnected(self) -> bool:
-        """The peer has gone, or is being let go."""
-        return self.transport.is_closing() or (self._cycle is not None and self._cycle.disconnected)
-
-    @property
-    def full(self) -> bool:
-        """Whether the buffer is over its high-water mark."""
-        return self._cycle is not None and bool(self._cycle.flow.write_paused)
-
-    @property
-    def chunked(self) -> bool:
-        """Whether the body that was begun goes out in HTTP/1.1 chunks."""
-        return self._cycle is not None and bool(self._cycle.chunked_encoding)
-
-    @property
-    def begun(self) -> bool:
-        """Whether the reply is under way."""
-        return self._cycle is not None and self._cycle.response_started
-
-    def body(self, receive: object) -> bytes | None:
-        """The whole body of the request, as it would come from ``receive``. None where that must be asked: it is not
-        uvicorn's own, or not all of the body is here."""
-        cycle = self._cycle
-        owner: object = getattr(receive, "__self__", None)
-        if cycle is None or owner is not cycle:
-            return None
-        if cycle.more_body or cycle.disconnected or cycle.response_complete:
-            return None
-        return cycle.take()
-
-    def takes(self, send: object) -> bool:
-        """Whether a reply may be written here instead of to ``send``: that is uvicorn's own, which has nothing to wait
-        for and nothing to add."""
-        cycle = self._cycle
-        owner: object = getattr(send, "__self__", None)
-        if cycle is None or owner is not cycle or cycle.scope["method"] == "HEAD":
-            return False
-        waits = cycle.response_started or cycle.disconnected or cycle.flow.write_paused
-        return not (waits or cycle.default_headers or cycle.access_log)
-
-    def reply(self, status: int, headers: bytes, body: bytes) -> None:
-        """A whole reply, where it is taken; ``headers`` are lines, the length among them."""
-        cycle = self._begun()
-        closing = b"" if cycle.keep_alive else _CLOSE
-        self.transport.write(b"".join((STATUS_LINE[status], headers, closing, b"\r\n", body)))
-        _complete(cycle)
-
-    def begin(self, status: int, headers: bytes) -> None:
-        """The head of a reply in chunks, where it is taken; it leaves with the first chunk. ``headers`` are lines."""
-        cycle = self._begun()
-        cycle.chunked_encoding = self._direct = True
-        self.corked = [STATUS_LINE[status], headers, b"" if cycle.keep_alive else _CLOSE, _CHUNKED]
-
-    def uncork(self) -> None:
-        """Write what waits for the next write."""
-        parts, self.corked = self.corked, None
-        if parts and not self.disconnected:
-            self.transport.write(b"".join(parts))
-
-    def put(self, body: bytes) -> bool:
-        """A chunk of a reply that was begun here. False, and nothing was done, when it was not, or when its reader has
-        to be waited for."""
-        cycle = self._cycle
-        if cycle is None or not self._direct or not body or cycle.disconnected or cycle.flow.write_paused:
-            return False
-        self.uncork()
-        self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
-        return True
-
-    def finish(self, body: bytes) -> bool:
-        """The last chunk, where there is one more, and the end, in one write with what waits for it. False, and only
-        the latter was written, when the reply was not begun here, or its reader has still to read."""
-        cycle = self._cycle
-        if cycle is None or not self._direct or cycle.disconnected or self.transport.get_write_buffer_size():
-            self.uncork()
-            return False
-        end = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-        parts, self.corked = self.corked, None
-        self.transport.write(b"".join([*parts, end]) if parts else end)
-        _complete(cycle)
-        return True
-
-    def lose(self) -> None:
-        """The peer has gone. uvicorn tells only the last request that came, which may wait behind this one."""
-        if self._cycle is not None:
-            self._cycle.disconnected = True
-            self._cycle.message_event.set()
-        if self.on_lost is not None:
-            self.on_lost()
-        self.release()
-
-    def release(self) -> None:
-        """The reply is over. Otherwise the request would lie in a circle, and the collector had to come for it."""
-        self._cycle = self.on_lost = self.writer = None
-
-    def resume_reading(self) -> None:
-        """A peer is only seen to go while its socket is read; a large request body may have paused that."""
-        if self._cycle is not None:
-            self._cycle.resume_reading()
-
-    def _begun(self) -> Cycle:
-        cycle = self._cycle
-        assert cycle is not None, "it was not asked whether it takes the reply"
-        cycle.response_started = True
-        cycle.waiting_for_100_continue = False
-        return cycle
-
-
-def _complete(cycle: Cycle) -> None:
-    """What uvicorn does once it has written the end of a reply."""
-    cycle.response_complete = True
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
-
-
-class Cycle(RequestResponseCycle):
-    """uvicorn's request and reply, in fewer steps: an event is only made for who waits for more of the request, and its
-    task is counted out without a callback."""
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
+    task: asyncio.Task[None] | None = None
 
     def __init__(self, protocol: AntiphonHttpProtocol, scope: Any, keep_alive: bool) -> None:
         self.scope = scope
         self.transport = protocol.transport
         self.flow = protocol.flow
+        self.rounds = protocol.rounds
         self.logger = protocol.logger
         self.access_logger = protocol.access_logger
         self.access_log = protocol.access_log
@@ -216,16 +124,128 @@ class Cycle(RequestResponseCycle):
         self.on_response = protocol.on_response_complete
         self.tasks = protocol.tasks
         self.pipeline = protocol.pipeline
-        self.disconnected = False
         self.keep_alive = keep_alive
         self.waiting_for_100_continue = protocol.expect_100_continue
-        self.body = bytearray()
+        self.parts: list[bytes] = []
+        self.waiting = 0
+        """Bytes of the body that came, and were not taken yet."""
         self.more_body = True
-        self.told = False  # the application has had the end of the body
+        self.disconnected = False
         self.response_started = False
         self.response_complete = False
-        self.chunked_encoding = None
-        self.expected_content_length = 0
+        self._told = False  # the application has had the end of the body
+        self._direct = False  # the reply was begun here
+        self.corked: list[bytes] | None = None
+        """What is to leave with the next write, in pieces, once something was begun."""
+        self.on_lost: Callable[[], None] | None = None
+
+    @property
+    def gone(self) -> bool:
+        """The peer has gone, or is being let go."""
+        return self.disconnected or self.transport.is_closing()
+
+    @property
+    def full(self) -> bool:
+        """Whether the buffer is over its high-water mark."""
+        return bool(self.flow.write_paused)
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body that was begun goes out in HTTP/1.1 chunks."""
+        return bool(self.chunked_encoding) and not self.response_complete
+
+    def whole_body(self, receive: object) -> bytes | None:
+        """The whole body of the request, as it would come from ``receive``. None where that must be asked: it is not
+        uvicorn's own, or not all of the body is here."""
+        if getattr(receive, "__self__", None) is not self:
+            return None
+        if self.more_body or self.disconnected or self.response_complete:
+            return None
+        here: bytes = self.take()
+        return here
+
+    def takes(self, send: object) -> bool:
+        """Whether a reply may be written here instead of to ``send``: that is uvicorn's own, which has nothing to wait
+        for and nothing to add."""
+        if getattr(send, "__self__", None) is not self or self.scope["method"] == "HEAD":
+            return False
+        waits = self.response_started or self.disconnected or self.flow.write_paused
+        return not (waits or self.default_headers or self.access_log)
+
+    def reply(self, status: int, headers: bytes, body: bytes) -> None:
+        """A whole reply, where it is taken; ``headers`` are lines, the length among them."""
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        closing = b"" if self.keep_alive else _CLOSE
+        self.transport.write(b"".join((STATUS_LINE[status], headers, closing, b"\r\n", body)))
+        self._complete()
+
+    def begin(self, status: int, headers: bytes) -> None:
+        """The head of a reply in chunks, where it is taken; it leaves with the first chunk. ``headers`` are lines."""
+        self.response_started = self.chunked_encoding = self._direct = True
+        self.waiting_for_100_continue = False
+        self.corked = [STATUS_LINE[status], headers, b"" if self.keep_alive else _CLOSE, _CHUNKED]
+
+    def uncork(self) -> None:
+        """Write what waits for the next write."""
+        parts, self.corked = self.corked, None
+        if parts and not self.gone:
+            self.transport.write(b"".join(parts))
+
+    def put(self, body: bytes) -> bool:
+        """A chunk of a reply that was begun here. False, and nothing was done, when it was not, or when its reader has
+        to be waited for."""
+        if not self._open or not body or self.flow.write_paused:
+            return False
+        self.uncork()
+        self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
+    def finish(self, body: bytes) -> bool:
+        """The last chunk, where there is one more, and the end, in one write with what waits for it. False, and only
+        the latter was written, when the reply was not begun here, or its reader has still to read."""
+        if not self._open or self.transport.get_write_buffer_size():
+            self.uncork()
+            return False
+        end = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+        parts, self.corked = self.corked, None
+        self.transport.write(b"".join([*parts, end]) if parts else end)
+        self._complete()
+        return True
+
+    def lose(self) -> None:
+        """The peer has gone. uvicorn tells only the last request that came, which may wait behind this one."""
+        if not self.response_complete:
+            self.disconnected = True
+            self.message_event.set()
+        if self.on_lost is not None:
+            self.on_lost()
+        self.release()
+
+    def resume_reading(self) -> None:
+        """A peer is only seen to go while its socket is read; a large request body may have paused that. But where too
+        many requests wait behind this one, what is read would only join them."""
+        if len(self.pipeline) < _MAX_WAITING:
+            self.flow.resume_reading()
+
+    def release(self) -> None:
+        """The reply is over. Otherwise the request would lie in a circle, and the collector had to come for it."""
+        self.on_lost = self.rounds.writer = None
+
+    @property
+    def _open(self) -> bool:
+        """Whether a reply was begun here that its client may still get more of."""
+        return self._direct and not (self.disconnected or self.response_complete)
+
+    def _complete(self) -> None:
+        """What uvicorn does once it has written the end of a reply."""
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    # -- as uvicorn calls it
 
     async def run_asgi(self, app: Any) -> None:
         try:
@@ -240,14 +260,15 @@ class Cycle(RequestResponseCycle):
                 await self.send_500_response()
         finally:
             self.on_response = _nothing
-            self.tasks.discard(asyncio.current_task())
+            self.scope["extensions"].clear()  # we are in there
+            self.tasks.discard(self.task)
 
     async def receive(self) -> Any:
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         while not (self.disconnected or self.response_complete):
-            if self.body or not (self.more_body or self.told):
+            if self.parts or not (self.more_body or self._told):
                 return {"type": "http.request", "body": self.take(), "more_body": self.more_body}
             self.resume_reading()
             event = self.message_event
@@ -258,16 +279,11 @@ class Cycle(RequestResponseCycle):
                 self.message_event = _NOBODY
         return {"type": "http.disconnect"}
 
-    def resume_reading(self) -> None:
-        """Unless too many requests wait behind this one: what is read would only join them."""
-        if len(self.pipeline) < _MAX_WAITING:
-            self.flow.resume_reading()
-
     def take(self) -> bytes:
         """What has come of the body since it was last asked for."""
-        body, self.body = bytes(self.body), bytearray()
-        self.told = not self.more_body
-        return body
+        parts, self.parts, self.waiting = self.parts, [], 0
+        self._told = not self.more_body
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 #: Where the fields after a body go: nobody checked them, so they are no headers of the request.
@@ -308,6 +324,7 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        self.rounds = Rounds(self.loop)
         self._last_scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -347,7 +364,8 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, why: str) -> None:
         self.logger.warning(why)
-        if self.connection is not None and self.connection.begun:
+        connection = self.connection
+        if connection is not None and connection.response_started and not connection.response_complete:
             self.transport.close()  # what would be written here would be taken for a part of the reply
         else:
             self.send_400_response(why)
@@ -375,7 +393,7 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         scope["headers"], self.headers = self.headers, _TRAILER
         scope["state"] = self.app_state.copy()
         before = self.cycle
-        cycle = self.cycle = Cycle(self, scope, http_version != "1.0" and parser.should_keep_alive())
+        cycle = self.cycle = Connection(self, scope, http_version != "1.0" and parser.should_keep_alive())
         app = self.app if self.limit_concurrency is None else self._limited()
         self._idle_since = None  # this may have come with the end of a body that nobody wanted
         if before is None or before.response_complete:
@@ -404,17 +422,20 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         return service_unavailable
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self.connection = Connection(cycle)
-        cycle.scope["extensions"] = {EXTENSION: self.connection}
-        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
+        self.connection = cycle
+        cycle.scope["extensions"] = {EXTENSION: cycle}
+        # A task without a name would be given one, and take longer.
+        task = cycle.task = self.loop.create_task(cycle.run_asgi(app), name="request")
+        self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:
-        cycle = self.cycle
+        cycle: Any = self.cycle
         if cycle.response_complete:  # nobody wants it, and it must not pass for a request under way
             self._rest()
             return
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
+        cycle.parts.append(body)
+        cycle.waiting += len(body)
+        if cycle.waiting > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
 
@@ -471,16 +492,17 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         self.pipeline.clear()  # nobody waits for those, and they hold us
         if self.connection is not None:
             self.connection.lose()
+        self.rounds.end()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self.connection is not None and self.connection.writer is not None:
-            self.connection.writer.pause()
+        if self.rounds.writer is not None:
+            self.rounds.writer.pause()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.connection is not None and self.connection.writer is not None:
-            self.connection.writer.resume()
+        if self.rounds.writer is not None:
+            self.rounds.writer.resume()
 
 
 def settings(app: Callable[..., Any], **more: Any) -> uvicorn.Config:

@@ -15,10 +15,10 @@ _BODILESS = frozenset({204, 304})
 class Sending:
     """ASGI's ``send``, with the id of the request among the headers. ``status`` is that of the reply; 0 before it."""
 
-    __slots__ = ("_connection", "_id", "_send", "status")
+    __slots__ = ("_id", "_send", "connection", "status")
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
-        self._connection = connection_of(scope)
+        self.connection = connection_of(scope)
         self._send = send
         self._id = request_id.encode()
         self.status = 0
@@ -31,7 +31,7 @@ class Sending:
 
     def whole(self, status: int, headers: RawHeaders, body: bytes) -> bool:
         """A whole reply in one write. False when it must be sent instead, and nothing was done."""
-        connection = self._connection
+        connection = self.connection
         if connection is None or status in _BODILESS or not connection.takes(self._send):
             return False
         self.status = status
@@ -42,7 +42,7 @@ class Sending:
     def begin(self, status: int, headers: bytes) -> bool:
         """Begin a reply in chunks, to be written to the connection; ``headers`` are lines. False when it must be sent
         instead, and nothing was done."""
-        connection = self._connection
+        connection = self.connection
         if connection is None or status in _BODILESS or not connection.takes(self._send):
             return False
         self.status = status

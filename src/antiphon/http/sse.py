@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
 import msgspec
 
-from antiphon.http.peer import Peer, Send
+from antiphon.http.peer import Message, Peer, Send
 from antiphon.http.protocol import Connection, RawHeaders, header_lines
 from antiphon.http.sending import Sending
 from antiphon.responses.journal import Journal
@@ -57,19 +57,22 @@ async def send_stream(
     dropped, and may come again for the rest.
     """
     connection = peer.connection
-    await _begin(send, headers)
+    if not _begun(send, headers):
+        await send(_head(headers))
     try:
+        last: bytes | None
         if connection is not None and connection.chunked:
-            if not sole_reader:  # it is here from the first event on, and the run must not go on while it catches up
+            # A sole reader is here from the first event on, and the run must not go on while it catches up.
+            if not sole_reader and (journal.size > _PIECE or connection.full):
                 after = await _catch_up(peer, send, journal, after, limits)
             if journal.ended and connection.corked is not None:  # all of it is here: one write for the whole reply
-                await _finish(peer, send, limits, b"".join(journal.frames[max(after + 1, 0) :]) + _DONE)
-                return
-            last = await _Direct(peer, connection, journal, limits, sole_reader=sole_reader).run(after)
+                last = b"".join(journal.frames[max(after + 1, 0) :])
+            else:
+                last = await _Direct(peer, connection, journal, limits, sole_reader=sole_reader).run(after)
         else:
             last = await _Portable(send, journal, limits, sole_reader=sole_reader).run(peer, after)
-        if last is not None:
-            await _finish(peer, send, limits, last + _DONE)
+        if last is not None and not _finished(connection, end := last + _DONE):
+            await _put(send, end, limits, more=False)
     except _TooSlow:
         peer.drop()
 
@@ -78,7 +81,8 @@ async def send_entries(
     peer: Peer, send: Send, frames: Sequence[Frame], *, headers: RawHeaders, limits: StreamLimits
 ) -> None:
     """Send a log that has ended, all of it at hand."""
-    await _begin(send, headers)
+    if not _begun(send, headers):
+        await send(_head(headers))
     try:
         last = b""
         for piece in _pieces(frames):
@@ -88,15 +92,24 @@ async def send_entries(
                 _uncork(peer)
                 await _put(send, last, limits)
             last = b"".join(piece)
-        await _finish(peer, send, limits, last + _DONE)
+        if not _finished(peer.connection, end := last + _DONE):
+            await _put(send, end, limits, more=False)
     except _TooSlow:
         peer.drop()
 
 
-async def _begin(send: Send, headers: RawHeaders) -> None:
-    """The head of a stream: to leave with its first events, where the connection is ours, else at once."""
-    if not (isinstance(send, Sending) and send.begin(200, _LINES_OF_HEADERS + header_lines(headers))):
-        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
+def _begun(send: Send, headers: RawHeaders) -> bool:
+    """Whether the head of a stream is on its way: it leaves with its first events, where the connection is ours."""
+    return type(send) is Sending and send.begin(200, _LINES_OF_HEADERS + header_lines(headers))
+
+
+def _head(headers: RawHeaders) -> Message:
+    return {"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]}
+
+
+def _finished(connection: Connection | None, body: bytes) -> bool:
+    """Whether the end of the body, ``[DONE]`` included, was written to the connection."""
+    return connection is not None and connection.finish(body)
 
 
 def _uncork(peer: Peer) -> None:
@@ -117,18 +130,10 @@ async def _put(send: Send, body: bytes, limits: StreamLimits, *, more: bool = Tr
         raise _TooSlow from silence
 
 
-async def _finish(peer: Peer, send: Send, limits: StreamLimits, body: bytes) -> None:
-    """The end of the body, ``[DONE]`` included."""
-    if peer.connection is None or not peer.connection.finish(body):
-        await _put(send, body, limits, more=False)
-
-
 async def _catch_up(peer: Peer, send: Send, journal: Journal, after: int, limits: StreamLimits) -> int:
     """Who comes late may have more to read than a live reader may be behind: it gets all but the last piece of it at
     its own pace. The number up to which it was served."""
     at = max(after + 1, 0)
-    if journal.size <= _PIECE and peer.connection is not None and not peer.connection.full:
-        return at - 1
     while not peer.gone:
         piece = _piece(journal.frames, at)
         last = at + len(piece) >= len(journal.frames)
@@ -178,7 +183,6 @@ class _Direct:
         "_sole",
         "_taken",
         "_time",
-        "_timer",
         "_waiting",
         "_written_at",
     )
@@ -191,20 +195,20 @@ class _Direct:
         self._journal = journal
         self._limits = limits
         self._sole = sole_reader
-        loop = asyncio.get_running_loop()
-        self._over = loop.create_future()
+        loop = connection.rounds.loop
+        self._over: asyncio.Future[None] = loop.create_future()
         self._put: Callable[[bytes], object] = connection.transport.write
         self._time = loop.time
         self._paused_at: float | None = None
         self._written_at = loop.time()
         self._waiting = self._taken = 0  # since the connection is full: bytes for it, and how many of them it took
-        self._timer: asyncio.TimerHandle | None = None
         self._last = b""
 
     async def run(self, after: int) -> bytes | None:
         """Until the journal has ended: what is still to be sent of it. None when the peer has gone before."""
         journal, connection = self._journal, self._connection
-        connection.writer = self
+        rounds = connection.rounds
+        rounds.writer = self
         if connection.full:
             self.pause()
         if connection.corked is not None:
@@ -214,15 +218,15 @@ class _Direct:
         connection.uncork()
         journal.on_end(self._end)
         self._peer.on_gone(self._end)
-        self._timer = asyncio.get_running_loop().call_later(self._limits.keepalive_seconds, self._tick)
+        rounds.ask(self._written_at + self._limits.keepalive_seconds)
         try:
             await self._over
         finally:
-            self._timer.cancel()
-            journal.detach(self.write)
-            connection.writer = None
+            if not journal.ended:
+                journal.detach(self.write)
+            rounds.writer = None
             self.resume()
-        return None if connection.disconnected else self._last
+        return None if connection.gone else self._last
 
     def write(self, frames: Sequence[Frame]) -> None:
         """The sink: one write for the batch."""
@@ -249,6 +253,18 @@ class _Direct:
             if self._sole:
                 self._journal.release()
 
+    def tick(self) -> float:
+        """A comment into a silence; the end of a reader that makes no progress."""
+        now, limits = self._time(), self._limits
+        if self._paused_at is not None:
+            self._watch(now, self._paused_at)
+            return now + min(limits.keepalive_seconds, limits.stall_seconds)
+        if now - self._written_at >= limits.keepalive_seconds:
+            self._written_at = now
+            if not self._connection.gone:
+                self._put(b"%x\r\n%b\r\n" % (len(_PING), _PING))
+        return self._written_at + limits.keepalive_seconds
+
     def _may_wait(self, size: int) -> bool:
         """Whether so much more may wait for a full connection: yes, unless the reader was too far behind before."""
         self._waiting += size
@@ -263,20 +279,6 @@ class _Direct:
     def _end(self) -> None:
         if not self._over.done():
             self._over.set_result(None)
-
-    def _tick(self) -> None:
-        """A comment into a silence; the end of a reader that makes no progress."""
-        if self._connection.disconnected:
-            return
-        now, limits, loop = self._time(), self._limits, asyncio.get_running_loop()
-        if self._paused_at is not None:
-            self._watch(now, self._paused_at)
-            self._timer = loop.call_later(min(limits.keepalive_seconds, limits.stall_seconds), self._tick)
-            return
-        if now - self._written_at >= limits.keepalive_seconds:
-            self._written_at = now
-            self._put(b"%x\r\n%b\r\n" % (len(_PING), _PING))
-        self._timer = loop.call_at(self._written_at + limits.keepalive_seconds, self._tick)
 
     def _watch(self, now: float, since: float) -> None:
         """A full connection may still drain, only slowly."""
