@@ -57,7 +57,7 @@ class _Least:
 
     async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         connection: Connection = scope["extensions"][EXTENSION]
-        asked = _decode(connection.body(receive) or (await receive())["body"])
+        asked = _decode(connection.whole_body(receive) or (await receive())["body"])
         messages = [{"role": "user", "content": asked["input"]}]
         body = _encode({"model": asked["model"], "messages": messages, "stream": True})
         reply = cast("PushReply", await self._network.send(Request("POST", self._url, _HEADERS, body)))
