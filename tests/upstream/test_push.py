@@ -19,6 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from antiphon.upstream.door import ExchangeFailed
+from antiphon.upstream.plain import Heads
 from antiphon.upstream.push import Push, PushingProtocol, only_chunk
 
 _HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n%b\r\n"
@@ -67,7 +68,7 @@ async def _heard(reads: Sequence[bytes], *, head: bytes) -> _Heard:
     payload: StreamReader
     message, payload = await protocol.read()
     plain = not message.compression
-    push = Push(protocol, payload, heard, lambda why: ExchangeFailed("broken", str(why)), plain=plain)
+    push = Push(protocol, payload, heard, lambda why: ExchangeFailed("broken", str(why)), plain=plain, held=b"")
     for read in reads:
         protocol.data_received(read)
     assert push.ended or not heard.ends
@@ -149,13 +150,22 @@ class _Asker:
     def silent(self) -> None:
         raise AssertionError
 
+    def parsed_by(self, payload: StreamReader) -> None:
+        raise AssertionError
+
+    def ended(self) -> None:
+        raise AssertionError
+
+    def lost(self) -> None:
+        raise AssertionError
+
 
 async def _asked(answers: Sequence[Sequence[bytes]], between: bytes = b"") -> tuple[list[bytes], int]:
     """The bodies of the answers that came over one connection, each in these reads, and how many parsers read them."""
     protocol, bodies, parsers = PushingProtocol(asyncio.get_running_loop()), [], []
     protocol.connection_made(_Wire())
     for reads in answers:
-        protocol.ask(_Asker(), b"", 600.0, body=True)
+        protocol.ask(_Asker(), b"", 600.0, Heads())
         parsers += [] if protocol._parser in parsers else [protocol._parser]
         for read in reads:
             protocol.data_received(read)

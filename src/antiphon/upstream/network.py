@@ -23,6 +23,7 @@ from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
 from antiphon.upstream.door import ExchangeFailed, FailureKind, Headers, Reply, Request, Sink
+from antiphon.upstream.plain import Heads
 from antiphon.upstream.push import Push, PushingProtocol, taken
 from antiphon.upstream.shelf import Shelf
 
@@ -38,10 +39,10 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 class _Place:
     """A URL made ready: what the connector needs to connect, and the head of a request but for its method.
 
-    ``shelves``: where its connections rest, by how many there may be.
+    ``shelves``: where its connections rest, by how many there may be. ``heads``: those of its answers.
     """
 
-    __slots__ = ("_known", "absolute", "head", "key", "shelves")
+    __slots__ = ("_known", "absolute", "head", "heads", "key", "shelves")
 
     def __init__(
         self, url: URL, proxy: URL | None, loop: asyncio.AbstractEventLoop, address: str | None = None
@@ -54,6 +55,7 @@ class _Place:
         target = str(url.with_fragment(None).with_user(None)) if self.absolute else url.raw_path_qs
         self.head = f" {target} HTTP/1.1\r\nHost: {host}\r\n"
         self.shelves: dict[int, Shelf] = {}
+        self.heads = Heads()
         self._known: tuple[str, Headers, bytes] | None = None
 
     def start(self, method: str, headers: Headers) -> bytes:
@@ -231,15 +233,17 @@ class NetworkReply:
 
     __slots__ = (
         "_connection",
+        "_held",
         "_lingering",
-        "_loop",
         "_message",
+        "_over",
         "_payload",
         "_protocol",
         "_push",
         "_request",
         "_shelf",
         "_since",
+        "_time",
         "_timer",
         "status",
     )
@@ -249,14 +253,17 @@ class NetworkReply:
     ) -> None:
         self._connection = connection
         self._shelf = shelf
+        protocol = cast("PushingProtocol", connection.protocol)
         # None once the connection has been given back: it may serve another by then.
-        self._protocol: PushingProtocol | None = cast("PushingProtocol", connection.protocol)
+        self._protocol: PushingProtocol | None = protocol
         self._request = request
         self._lingering = lingering
-        self._loop = asyncio.get_running_loop()
-        self._since: float | None = self._loop.time()  # since when we wait for the peer; None while we do not
+        self._time = protocol._loop.time
+        self._since: float | None = self._time()  # since when we wait for the peer; None while we do not
         self._timer: asyncio.TimerHandle | None = None
-        self._payload: aiohttp.StreamReader | None = None
+        self._payload: aiohttp.StreamReader | None = None  # None while the parser knows nothing of the answer
+        self._held = b""  # what came of the body without the parser
+        self._over = False  # the last byte of the body is here
         self._push: Push | None = None
         self._message: RawResponseMessage | None = None
         self.status = 0
@@ -266,9 +273,10 @@ class NetworkReply:
         request, protocol = self._request, self._protocol
         assert protocol is not None
         try:
-            protocol.ask(self, _bytes(request, place), request.read_seconds, body=request.method != "HEAD")
+            heads = None if request.method == "HEAD" else place.heads
+            protocol.ask(self, _bytes(request, place), request.read_seconds, heads)
             while True:
-                message, payload = await protocol.read()
+                message, body = cast("tuple[RawResponseMessage, Any]", await protocol.read())
                 if message.code >= 200:
                     break
         except BaseException:
@@ -276,9 +284,30 @@ class NetworkReply:
             raise
         self._since = None
         self._message = message
-        self._payload = payload
         self.status = message.code
-        payload.on_eof(self._ended)
+        # Not before the message was read may the connection serve another, which would read it.
+        if type(body) is not tuple:
+            self.parsed_by(body)
+        else:
+            self._held, over = body
+            if over:
+                self.ended()
+            elif self._payload is not None:
+                self._payload.on_eof(self.ended)
+        if protocol.transport is None:
+            self.lost()
+
+    def parsed_by(self, payload: aiohttp.StreamReader) -> None:
+        """The library's reader of the body, or of what is still to come of it."""
+        self._payload = payload
+        if self._message is not None:
+            payload.on_eof(self.ended)
+
+    def lost(self) -> None:
+        """The connection is gone. A body that is not HTTP ends here: the library tells nobody of that."""
+        payload = self._payload
+        if payload is not None and not self._over and payload.exception() is None:
+            payload.set_exception(aiohttp.ClientPayloadError())
 
     @property
     def headers(self) -> Headers:
@@ -298,11 +327,18 @@ class NetworkReply:
         return self
 
     async def __anext__(self) -> bytes:
-        assert self._payload is not None
-        self._since = self._loop.time()
+        if self._held:
+            data, self._held = self._held, b""
+            return data
+        payload = self._payload
+        if payload is None:
+            if self._over:
+                raise StopAsyncIteration
+            payload = self._parsed()
+        self._since = self._time()
         try:
             # The library forgets what it has read once the connection has failed; we hand it over first.
-            data = taken(self._payload) or await self._payload.readany()
+            data = taken(payload) or await payload.readany()
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError) as failure:
             self._cut()
             raise _failed(failure, self._request) from failure
@@ -314,16 +350,24 @@ class NetworkReply:
     def push(self, sink: Sink) -> None:
         """Call the sink with what is here, then with every read in the moment it is parsed."""
         payload, protocol = self._payload, self._protocol
-        assert payload is not None
-        self._since = self._loop.time()
-        if protocol is None or payload.is_eof():
-            data = taken(payload)
+        held, self._held = self._held, b""
+        self._since = self._time()
+        if protocol is None or self._over:
+            data = held if payload is None else held + taken(payload)
             if data:
                 sink.read(data)
             sink.end()
             return
         plain = self._message is not None and not self._message.compression
-        self._push = Push(protocol, payload, sink, self._broke, plain=plain)
+        self._push = Push(protocol, payload, sink, self._broke, plain=plain, held=held)
+
+    def _parsed(self) -> aiohttp.StreamReader:
+        """The reader of what is still to come, made now where it must be."""
+        if self._payload is None:
+            assert self._protocol is not None
+            self._protocol.parse()
+        assert self._payload is not None
+        return self._payload
 
     def _broke(self, failure: BaseException) -> ExchangeFailed:
         self._cut()
@@ -335,11 +379,11 @@ class NetworkReply:
         """Let the peer wait."""
         self._since = None
         if self._protocol is not None:
-            self._protocol.pause_reading()
+            self._protocol.hold()
 
     def resume(self) -> None:
         """Go on reading."""
-        self._since = self._loop.time()
+        self._since = self._time()
         if self._protocol is not None:
             self._protocol.resume_reading()
 
@@ -348,19 +392,22 @@ class NetworkReply:
 
         With ``complete`` the end has ``FINISH_SECONDS`` to come.
         """
-        if self._payload is not None and self._payload.is_eof():
+        if self._over:
             return
+        if complete and self._protocol is not None:
+            self._parsed()  # which drops what nobody takes
         if self._push is not None:
             self._push.detach()
         if complete and self._protocol is not None:
             self._protocol.dismiss()
-            self._timer = self._loop.call_later(FINISH_SECONDS, self._cut)
+            self._timer = self._protocol._loop.call_later(FINISH_SECONDS, self._cut)
             self._lingering.add(self)  # nobody else holds us now, and the loop may end before the timer
         else:
             self._cut()
 
-    def _ended(self) -> None:
+    def ended(self) -> None:
         """The last byte of the body is here: the connection may serve another."""
+        self._over = True
         protocol = self._let_go()
         if protocol is None:
             return
@@ -375,7 +422,7 @@ class NetworkReply:
             self._push.detach()
         if self._let_go() is None:
             return
-        if self._payload is not None and not self._payload.is_eof():
+        if self._payload is not None and not self._over:
             self._payload._eof_callbacks.clear()  # they hold us, and we hold it
         self._connection.close()
 
@@ -396,13 +443,13 @@ class NetworkReply:
             return limit
         if self._push is not None:
             since = max(since, self._push.read_at)
-        return limit - (self._loop.time() - since)
+        return limit - (self._time() - since)
 
     def silent(self) -> None:
         """Gives the peer up."""
         silence = aiohttp.SocketTimeoutError()
-        if self._payload is not None:
-            self._payload.set_exception(silence)
+        if self._message is not None:
+            self._parsed().set_exception(silence)
         elif self._protocol is not None:
             self._protocol.set_exception(silence)
 

@@ -5,7 +5,8 @@ pieces go to a sink at the end of that same call, all of one read together. Both
 a reader of the library's becomes one of ours by a change of class, because its parser makes them itself.
 
 A read that is exactly one chunk of a chunked body, as nearly all reads of a stream of tokens are, is not even parsed:
-the parser stands between two chunks before it, and would after it.
+the parser stands between two chunks before it, and would after it. And where an answer begins with a head that came
+before, the parser is told of it no sooner than something comes that only it can read (see ``plain``).
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from antiphon.upstream.door import ExchangeFailed, Sink
+from antiphon.upstream.plain import LAST_CHUNK, Heads, whole_chunks
 
 #: The line with the size that a whole chunk begins with, by the size of both, for chunks as models send them.
 _SIZES = {len(line) + size + 2: line for size in range(1, 2048) for line in [b"%x\r\n" % size]}
 
-#: How a chunked body ends that has no trailers.
-_LAST_CHUNK = b"0\r\n\r\n"
+#: A longer first read is left to the parser, which makes the peer wait when it has given so much.
+_LONGEST_FIRST = 64 * 1024
 
 
 def taken(payload: StreamReader) -> bytes:
@@ -65,31 +67,35 @@ class Push:
 
     def __init__(
         self,
-        protocol: ResponseHandler,
-        payload: StreamReader,
+        protocol: PushingProtocol,
+        payload: StreamReader | None,
         sink: Sink,
         broke: Callable[[BaseException], ExchangeFailed],
         *,
         plain: bool,
+        held: bytes,
     ) -> None:
-        """Takes the body over. ``broke`` is asked what to tell the sink of a connection that failed under it;
-        ``plain``: the body is not compressed."""
-        self._time = asyncio.get_running_loop().time
+        """Takes the body over. ``payload``: the library's reader of it, None where the parser knows nothing of this
+        answer; ``broke`` is asked what to tell the sink of a connection that failed under it; ``plain``: the body is
+        not compressed; ``held``: what came of it before the reader was made."""
+        self._time = protocol._loop.time
         self._sink: Sink | None = sink
         self._broke = broke
         self._protocol = protocol
-        self.pieces: list[bytes] = []
+        self.pieces = [held] if held else []
         self.read_at = self._time()
         self.ended = False
         self._plain = plain
-        self.in_chunk = True
-        self.between = False
-        failure = payload.exception()
-        data = taken(payload)  # also what came before a failure
-        if data:
-            self.pieces.append(data)
-        payload.__class__ = PushingReader
-        protocol.push = self  # type: ignore[attr-defined]  # it is a PushingProtocol by now
+        self.in_chunk = payload is not None
+        self.between = payload is None
+        protocol.push = self
+        failure = None
+        if payload is not None:
+            failure = payload.exception()
+            data = taken(payload)  # also what came before a failure
+            if data:
+                self.pieces.append(data)
+            payload.__class__ = PushingReader
         self.flush()
         if failure is not None:
             self.broken(failure)
@@ -132,7 +138,7 @@ class Push:
         if self._sink is not None:
             self._sink = None
             del self._broke
-            self._protocol.push = None  # type: ignore[attr-defined]
+            self._protocol.push = None
 
 
 class Asker(Protocol):
@@ -144,6 +150,15 @@ class Asker(Protocol):
     def silent(self) -> None:
         """It was silent for too long."""
 
+    def parsed_by(self, payload: StreamReader) -> None:
+        """What the body still brings goes here: the parser has been told of the answer."""
+
+    def ended(self) -> None:
+        """The last byte of the answer is here."""
+
+    def lost(self) -> None:
+        """The connection is gone, and everybody has been told but who reads what the parser choked on."""
+
 
 class PushingProtocol(ResponseHandler):
     """A connection that hands over each read once it is parsed. ``used``: it has served an exchange."""
@@ -153,12 +168,15 @@ class PushingProtocol(ResponseHandler):
     _parsing = False
     _takes_body = False  # the parser is one for answers that may have a body
     _at_rest = False  # it has read an answer to its last byte, and nothing since
+    _heads: Heads | None = None  # those that the answer may begin with; None once it has begun
+    _head = b""  # that of an answer of which the parser has not been told
     _asker: Asker | None = None
     _alarm: asyncio.TimerHandle | None = None
 
-    def ask(self, asker: Asker, request: bytes, seconds: float, *, body: bool) -> None:
-        """Sends a request, whose answer is then to be ``read``. ``seconds``: how long its asker will not be told of
-        silence; ``body``: whether the answer may have one."""
+    def ask(self, asker: Asker, request: bytes, seconds: float, heads: Heads | None) -> None:
+        """Sends a request, whose answer is then to be ``read``: a message, and the reader of its body, or what is
+        here of a body that the parser knows nothing of, and whether that is all. ``seconds``: how long its asker will
+        not be told of silence; ``heads``: what the answer may begin with, None where it has no body."""
         if self.transport is None:
             raise ServerDisconnectedError
         self._asker = asker
@@ -166,22 +184,42 @@ class PushingProtocol(ResponseHandler):
         # looks then whom it is for.
         if self._alarm is None or self._alarm.when() > self._loop.time() + seconds:
             self._set_alarm(seconds)
+        body = heads is not None
         if not (self._at_rest and body and self._takes_body):  # else the parser reads on: a new one is dear
             self.set_response_params(skip_payload=not body, read_until_eof=True, auto_decompress=True)
         self._takes_body = body
         self._at_rest = False
+        self._heads = heads
         self.transport.write(request)
 
     def dismiss(self) -> None:
         """The asker waits no more."""
         self._asker = None
+        self._head = b""
+
+    def parse(self) -> None:
+        """From here on the parser reads the answer. After its head it stands as it does between any two chunks."""
+        head, self._head = self._head, b""
+        if not head:
+            return
+        assert self._parser is not None
+        assert self._asker is not None
+        messages, _, _ = self._parser.feed_data(head)
+        self._payload = payload = messages[0][1]
+        if self.push is not None:
+            payload.__class__ = PushingReader
+            self.push.in_chunk = False
+        self._asker.parsed_by(payload)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """No more alarms."""
+        self.parse()  # it knows what an end in the middle means
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
         super().connection_lost(exc)
+        if self._asker is not None:
+            self._asker.lost()
 
     def _set_alarm(self, seconds: float) -> None:
         if self._alarm is not None:
@@ -199,6 +237,12 @@ class PushingProtocol(ResponseHandler):
         else:
             asker.silent()
 
+    def hold(self) -> None:
+        """No more reads. The library's own way tells the parser too, for whom it is too late between two reads: it
+        would stop in the middle of the next one."""
+        self._reading_paused = True
+        self._pause_transport_reading()
+
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Only when there is something to resume: the library would parse every read a second time, empty."""
         if self._reading_paused:
@@ -207,13 +251,25 @@ class PushingProtocol(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         push = self.push
         if push is None or self._parser is None:
-            super().data_received(data)
-            payload = self._payload
-            self._at_rest = payload is not None and payload.is_eof() and data[-5:] == _LAST_CHUNK
+            self._unpushed(data)
             return
         if push.between and (chunk := only_chunk(data)) is not None:
             push.chunk(chunk)
             return
+        if self._head:
+            body = whole_chunks(data)
+            if body is not None:
+                content, push.ended = body
+                if content:
+                    push.pieces.append(content)
+                if push.ended:
+                    self._head = b""
+                    self._at_rest = True
+                    assert self._asker is not None
+                    self._asker.ended()
+                push.flush()
+                return
+            self.parse()
         # In the middle of a body the library's own method does nothing but this, at several times the price.
         self._parsing = True
         try:
@@ -224,8 +280,23 @@ class PushingProtocol(ResponseHandler):
             self.close()
         finally:
             self._parsing = False
-        self._at_rest = push.ended and data[-5:] == _LAST_CHUNK
+        self._at_rest = push.ended and data[-5:] == LAST_CHUNK
         push.parsed(data)
+
+    def _unpushed(self, data: bytes) -> None:
+        """A read of a body that goes to nobody yet, or of a head."""
+        heads, self._heads = self._heads, None
+        if heads is not None and len(data) <= _LONGEST_FIRST and (body := heads.body(data)) is not None:
+            self._at_rest = body[1]
+            self._head = b"" if body[1] else heads.head
+            self.feed_data((heads.message, body))  # type: ignore[arg-type]  # see ``ask``
+            return
+        self.parse()
+        super().data_received(data)
+        payload = self._payload
+        self._at_rest = payload is not None and payload.is_eof() and data[-5:] == LAST_CHUNK
+        if heads is not None and len(self._buffer) == 1:
+            heads.parsed(data, self._buffer[0][0][0])
 
 
 class PushingReader(StreamReader):
