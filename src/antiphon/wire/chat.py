@@ -2,7 +2,8 @@
 
 These structs describe the *one* dialect that ``responses/turn`` reads. ``upstream/quirks`` brings every back end's own
 into it. Unknown fields are ignored; absent and null are the same thing here. A few fields are not of the dialect: they
-are named so that the quirks need not search the text for what else a chunk may say.
+are named so that the quirks need not search the text for what else a chunk may say. They are trees, in which the
+collector of cycles has nothing to look for.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class FunctionDelta(msgspec.Struct, gc=False):
     parameters: Any = None
 
 
-class ToolCallDelta(msgspec.Struct):
+class ToolCallDelta(msgspec.Struct, gc=False):
     """A piece of one tool call; ``index`` says of which, as far as the back end can be trusted."""
 
     index: int | None = None
@@ -32,14 +33,14 @@ class ToolCallDelta(msgspec.Struct):
     function: FunctionDelta | None = None
 
 
-class ChunkLogprobs(msgspec.Struct):
+class ChunkLogprobs(msgspec.Struct, gc=False):
     """Per-token log probabilities of this chunk, in Chat Completions' own shape."""
 
     content: list[dict[str, Any]] | None = None
     refusal: list[dict[str, Any]] | None = None
 
 
-class Delta(msgspec.Struct):
+class Delta(msgspec.Struct, gc=False):
     """What this chunk adds to the message."""
 
     content: str | None = None
@@ -55,7 +56,7 @@ class Delta(msgspec.Struct):
     function_call: Any = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     """One alternative; we ask for one and read the first."""
 
     delta: Delta | None = None
@@ -80,7 +81,7 @@ class CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
 
 
-class ChatUsage(msgspec.Struct):
+class ChatUsage(msgspec.Struct, gc=False):
     """Tokens, as the back end counts them. A back end that repeats it sends running totals: the last one counts."""
 
     prompt_tokens: int | None = None
@@ -90,7 +91,7 @@ class ChatUsage(msgspec.Struct):
     completion_tokens_details: CompletionDetails | None = None
 
 
-class ChatChunk(msgspec.Struct):
+class ChatChunk(msgspec.Struct, gc=False):
     """One ``data:`` of the stream. ``error`` is what some back ends send instead of breaking off."""
 
     choices: list[Choice] | None = None
