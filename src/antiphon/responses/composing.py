@@ -26,21 +26,21 @@ class Prompt(msgspec.Struct, frozen=True):
     """A chat request, and how to make it again of fewer items."""
 
     request: ChatRequest
+    composer: Composer
+    at: Round
     items: Sequence[ItemDict]
-    render: Callable[[Sequence[ItemDict]], ChatRequest]
-    may_drop: bool
 
     def shorter(self, context_window: int | None) -> Prompt | None:
         """The same without its oldest turn, or without as many as it takes where the model's limit is known; None when
         nothing can go, or nothing may."""
-        if not self.may_drop:
+        if self.composer.request.truncation != "auto":
             return None
         shorter: Prompt | None = self
         while shorter is not None:
             left = prompt.drop_oldest_turn(shorter.items)
             if left is None:
                 return None if shorter is self else shorter
-            shorter = msgspec.structs.replace(self, request=self.render(left), items=left)
+            shorter = msgspec.structs.replace(self, request=self.composer.render(self.at, left), items=left)
             if context_window is None or shorter._fits(context_window):
                 break
         return shorter
@@ -83,28 +83,26 @@ class Composer(msgspec.Struct, frozen=True, kw_only=True):
 
     def prompt(self, at: Round = _FIRST) -> Prompt:
         """The chat request of this round."""
-        toolbox = self.toolbox.with_found(at.found) if at.found else self.toolbox
+        first = self.render(at, self.before, None if self.as_sent else self.items)
+        return Prompt(first, self, at, [*self.before, *self.items])
 
-        def render(earlier: Sequence[ItemDict], new: Sequence[ItemDict] | None = ()) -> ChatRequest:
-            chat = prompt.render(
-                self.request,
-                toolbox,
-                self.config,
-                self.model,
-                history=earlier,
-                items=new,
-                produced=at.produced,
-                open_sealed=self.open_sealed,
-                first_round=at.n == 0,
-                max_output_tokens=at.left,
-            )
-            if at.last and "tools" in chat:
-                chat["tool_choice"] = "none"
-            return chat
-
-        may_drop = self.request.truncation == "auto"
-        first = render(self.before, None if self.as_sent else self.items)
-        return Prompt(first, [*self.before, *self.items], render, may_drop)
+    def render(self, at: Round, earlier: Sequence[ItemDict], new: Sequence[ItemDict] | None = ()) -> ChatRequest:
+        """That of these items; without ``new`` ones, of the request's own input behind the ``earlier``."""
+        chat = prompt.render(
+            self.request,
+            self.toolbox.with_found(at.found) if at.found else self.toolbox,
+            self.config,
+            self.model,
+            history=earlier,
+            items=new,
+            produced=at.produced,
+            open_sealed=self.open_sealed,
+            first_round=at.n == 0,
+            max_output_tokens=at.left,
+        )
+        if at.last and "tools" in chat:
+            chat["tool_choice"] = "none"
+        return chat
 
     def turn(self, first: int, sources: Mapping[str, ItemDict]) -> TurnOptions:
         """How to read the answer whose first item is the ``first`` of the output; ``sources`` are this response's."""

@@ -45,6 +45,12 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     input_from: int = 0
 
 
+def text_messages(instructions: str | None, text: str) -> list[ChatMessage]:
+    """The chat messages of an input that is one text, which must not be empty."""
+    said: ChatMessage = {"role": "user", "content": text}
+    return [said] if instructions is None else [{"role": "system", "content": instructions}, said]
+
+
 def messages_of(instructions: str | None, items: Sequence[InputItem], manner: Manner) -> list[ChatMessage]:
     """The chat messages of a conversation. Raises InvalidRequest, NotFound for a reference left unresolved."""
     messages = _texts(items, manner)

@@ -10,7 +10,7 @@ from typing import Any
 
 from antiphon.config import UpstreamConfig
 from antiphon.errors import InvalidRequest
-from antiphon.responses.prompt.messages import Manner, messages_of
+from antiphon.responses.prompt.messages import Manner, messages_of, text_messages
 from antiphon.responses.toolbox import Toolbox
 from antiphon.wire.chat import ChatRequest
 from antiphon.wire.inputs import ConfigurationUpdate, FormatJsonSchema, FormatText, InputItem, TextFormat, read_items
@@ -48,19 +48,23 @@ def render(
     of tools. ``first_round``: no model call of this response came before. ``max_output_tokens``: what is left of the
     request's limit. Raises InvalidRequest for input that no model can be shown.
     """
-    said = read_items(history, "history") if history else []
-    said += request.typed_items() if items is None else read_items(items)
-    if produced:
-        said += read_items(produced, "output")
-    manner = Manner(
-        toolbox=toolbox,
-        developer_role=config.developer_role,
-        reasoning_field=config.send_reasoning,
-        all_reasoning=request.reasoning is not None and request.reasoning.context == "all_turns",
-        open_sealed=open_sealed,
-        input_from=len(history),
-    )
-    messages = messages_of(request.instructions, said, manner)
+    sent, said = request.input, []
+    if items is None and type(sent) is str and sent and not history and not produced:
+        messages = text_messages(request.instructions, sent)
+    else:
+        said = read_items(history, "history") if history else []
+        said += request.typed_items() if items is None else read_items(items)
+        if produced:
+            said += read_items(produced, "output")
+        manner = Manner(
+            toolbox=toolbox,
+            developer_role=config.developer_role,
+            reasoning_field=config.send_reasoning,
+            all_reasoning=request.reasoning is not None and request.reasoning.context == "all_turns",
+            open_sealed=open_sealed,
+            input_from=len(history),
+        )
+        messages = messages_of(request.instructions, said, manner)
     if not messages:
         raise InvalidRequest("The input holds nothing that a model could answer.", param="input", code="invalid_value")
     chat: ChatRequest = {"model": model, "messages": messages}
@@ -76,7 +80,7 @@ def render(
 def _parameters(
     request: CreateResponse, said: Sequence[InputItem], config: UpstreamConfig, limit: int | None
 ) -> dict[str, Any]:
-    if limit is None and _SHAPING.isdisjoint(request.raw) and ConfigurationUpdate not in map(type, said):
+    if limit is None and _SHAPING.isdisjoint(request.raw) and not (said and ConfigurationUpdate in map(type, said)):
         return {}
     chat: dict[str, Any] = {}
     if not _FORWARDED.isdisjoint(request.raw):
