@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from antiphon.errors import UpstreamError
 from antiphon.responses.composing import Prompt
@@ -99,8 +99,8 @@ class Asking:
         self._count(turn)
         return closing
 
-    async def _ask(self, request: ChatRequest) -> ChatStream:
-        return await self._route.upstream.stream(request, headers=self._headers, keep=self._keep is not None)
+    def _ask(self, request: ChatRequest) -> Awaitable[ChatStream]:
+        return self._route.upstream.stream(request, headers=self._headers, keep=self._keep is not None)
 
     async def _checked(
         self, check: SchemaCheck, request: ChatRequest, stream: ChatStream, options: TurnOptions

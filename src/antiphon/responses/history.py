@@ -118,7 +118,7 @@ def as_stored(items: Iterable[ItemDict]) -> list[StoredItem]:
     stored: list[StoredItem] = []
     for position, item in enumerate(items):
         shown = listed(item, ambient.new_id)
-        stored.append(StoredItem(id=shown["id"], direction="in", position=position, data=_encode(shown)))
+        stored.append(StoredItem(shown["id"], "in", position, _encode(shown)))
     return stored
 
 

@@ -72,7 +72,8 @@ class Record:
 
     def asked(self, request: ChatRequest, *, first_item: int, first_event: int, exchange: bytes | None = None) -> None:
         """One answer of the model is told; ``exchange`` is how it came, where that is kept."""
-        parameters = {key: value for key, value in request.items() if key != "messages"}
+        parameters = request.copy()
+        del parameters["messages"]
         self._step("model", first_item, first_event, _encode(parameters), exchange)
 
     def made(self, calls: Sequence[Made], *, first_item: int, first_event: int) -> None:
@@ -88,8 +89,9 @@ class Record:
 
     def stored(self, response: Response) -> list[StoredItem]:
         """The output as it is kept."""
+        shown, first = self._seen, self._first_item
         return [
-            StoredItem(item.id, "out", self._first_item + n, _encode(item), seen.encode(self._seen.get(n, ())))
+            StoredItem(item.id, "out", first + n, _encode(item), seen.encode(shown[n]) if n in shown else None)
             for n, item in enumerate(response.output)
         ]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -97,7 +97,7 @@ class Run:
         self._concluding = False
         self._stopping = False
         self._alive = False
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._since = loop.time()
         self._opened: asyncio.Future[None] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
@@ -110,15 +110,14 @@ class Run:
 
         The returned task never fails: failures are events, or what ``opened`` raises. Its owner awaits it.
         """
-        loop = asyncio.get_running_loop()
         if status_wait is not None:
-            self._timer = loop.call_later(status_wait, self._begin)
-        self._task = loop.create_task(self._live())
+            self._timer = self._loop.call_later(status_wait, self._begin)
+        self._task = self._loop.create_task(self._live())
         return self._task
 
-    async def opened(self) -> None:
+    def opened(self) -> Awaitable[None]:
         """Until the first events are published. Raises what the upstream refused with before that."""
-        await self._opened
+        return self._opened
 
     async def finished(self) -> None:
         """Until the run is over, whoever waits being cancelled or not."""
@@ -162,41 +161,39 @@ class Run:
                 await self.plan.hold.release()
 
     async def _work(self) -> None:
-        composer, n = await self._ready()
+        plan = self.plan
+        composer, n = (plan.compose(()), 0) if plan.serving is None else await self._ready(plan.serving)
         reason: IncompleteReason | None = None
         while (left := self._left(composer)) != 0:
             last = self._is_last(n)
-            prompt = self.plan.prompt or composer.prompt(self._round(n, left, last=last))
+            prompt = plan.prompt or composer.prompt(self._round(n, left, last=last))
             request, stream = await self._asking.open(prompt)
             self._begin()
-            serving = self.plan.serving
+            serving = plan.serving
             options = composer.turn(self._record.told, serving.sources if serving is not None else {})
             turn = await self._asking.read(request, stream, options)
             reason = _CUT_SHORT.get(turn.finish)
-            if reason is not None or last or not await self._served(composer, turn):
+            if reason is not None or last or serving is None or not await self._served(serving, composer, turn):
                 break
             n += 1
         else:
             reason = "max_output_tokens"
         await self._conclude([self._end(reason)])
 
-    async def _ready(self) -> tuple[Composer, int]:
+    async def _ready(self, serving: Serving) -> tuple[Composer, int]:
         """The tools are at hand, and the calls made that were approved: what to ask the model, in which round."""
         plan = self.plan
-        if plan.serving is None:
-            return plan.compose(()), 0
-        composer = plan.compose(await plan.serving.open(plan.said, self._tell))
-        plan.serving.hide(composer.toolbox)
+        composer = plan.compose(await serving.open(plan.said, self._tell))
+        serving.hide(composer.toolbox)
         if not plan.approved:
             return composer, 0
         self._begin()
-        await self._make(plan.serving, plan.serving.approved(plan.approved))
+        await self._make(serving, serving.approved(plan.approved))
         return composer, 1
 
-    async def _served(self, composer: Composer, turn: Turn) -> bool:
+    async def _served(self, serving: Serving, composer: Composer, turn: Turn) -> bool:
         """Makes the calls of this answer that are ours. Whether the model is to be asked again."""
-        serving = self.plan.serving
-        if serving is None or not turn.served:
+        if not turn.served:
             return False
         made = await self._make(serving, serving.asked(turn.served, composer.toolbox))
         return turn.calls == len(turn.served) and all(one.seen.output is not None for one in made)
@@ -223,7 +220,7 @@ class Run:
         if self.plan.serving is None:
             return False
         config, usage = self._config, self._asking.usage
-        seconds = asyncio.get_running_loop().time() - self._since
+        seconds = self._loop.time() - self._since
         return (
             n + 1 >= config.max_rounds
             or bool(config.max_run_seconds and seconds >= config.max_run_seconds)
@@ -349,16 +346,18 @@ class Run:
 
 def without_output(frame: Frame, output: Sequence[bytes]) -> bytes:
     """The Response that this frame ends with, as JSON, less the items of its output: ``whole`` puts them in again."""
-    said = frame[frame.index(_RESPONSE) + len(_RESPONSE) : -len(_END)]
-    ending = _ending(output)
-    assert said.endswith(ending), "the output is the last key of a Response"
-    return said[: -len(ending)] + _ending(())
+    ending = _ending(output) + _END
+    assert frame.endswith(ending), "the output is the last key of a Response"
+    return frame[frame.index(_RESPONSE) + len(_RESPONSE) : -len(ending)] + _NO_OUTPUT
 
 
 def whole(result: bytes, output: Sequence[bytes]) -> bytes:
     """The JSON of a stored Response: ``result`` as ``without_output`` made it, and its output items."""
-    return result[: -len(_ending(()))] + _ending(output)
+    return result[: -len(_NO_OUTPUT)] + _ending(output)
 
 
 def _ending(output: Sequence[bytes]) -> bytes:
-    return b'"output":[' + b",".join(output) + b"]}"
+    return b'"output":[%b]}' % b",".join(output)
+
+
+_NO_OUTPUT = _ending(())

@@ -97,11 +97,11 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     prompt_cache_key: str | None = None
     prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: str | None = None
-    reasoning: dict[str, Any] = msgspec.field(default_factory=lambda: {"effort": None, "summary": None})
+    reasoning: dict[str, Any] = msgspec.field(default_factory={"effort": None, "summary": None}.copy)
     safety_identifier: str | None = None
     store: bool = True
     temperature: float = 1.0
-    text: dict[str, Any] = msgspec.field(default_factory=lambda: {"format": {"type": "text"}})
+    text: dict[str, Any] = msgspec.field(default_factory={"format": {"type": "text"}}.copy)
     tool_choice: str | dict[str, Any] = "auto"
     tools: list[Any] = []
     tool_usage: None = None
