@@ -27,6 +27,7 @@ from antiphon.responses.record import ItemDict, Record
 from antiphon.responses.schema import SchemaCheck
 from antiphon.responses.serving import Job, Made, Serving
 from antiphon.responses.turn import Turn
+from antiphon.responses.waiting import Waiting
 from antiphon.storage.model import Finished, Owner, Store, StoredItem, StoredResponse
 from antiphon.upstream.routing import Route
 from antiphon.wire.encode import Dialect, Frame
@@ -99,21 +100,33 @@ class Run:
         self._alive = False
         self._loop = loop = asyncio.get_running_loop()
         self._since = loop.time()
+        self._waiting: Waiting[Run] | None = None
         self._opened: asyncio.Future[None] = loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     # -- from outside
 
-    def start(self, *, status_wait: float | None) -> asyncio.Task[None]:
-        """Begin. The stream opens at the upstream's status line, or after ``status_wait`` seconds without one.
+    def start(self, waiting: Waiting[Run] | None) -> asyncio.Task[None]:
+        """Begin. The stream opens at the upstream's status line, or when it has been ``waiting`` too long for that.
 
         The returned task never fails: failures are events, or what ``opened`` raises. Its owner awaits it.
         """
-        if status_wait is not None:
-            self._timer = self._loop.call_later(status_wait, self._begin)
+        if waiting is not None:
+            self._waiting = waiting
+            waiting.add(self, self._since)
         self._task = self._loop.create_task(self._live())
         return self._task
+
+    def begin(self) -> None:
+        """The response begins, if it has not: its first events are told."""
+        if self._begun:
+            return
+        self._begun = True
+        if self._waiting is not None:
+            self._waiting.leave(self)
+        self._record.emit(lifecycle.opening(self.plan.response))
+        if not self._opened.done():  # who waited may have been cancelled
+            self._opened.set_result(None)
 
     def opened(self) -> Awaitable[None]:
         """Until the first events are published. Raises what the upstream refused with before that."""
@@ -168,7 +181,7 @@ class Run:
             last = self._is_last(n)
             prompt = plan.prompt or composer.prompt(self._round(n, left, last=last))
             request, stream = await self._asking.open(prompt)
-            self._begin()
+            self.begin()
             serving = plan.serving
             options = composer.turn(self._record.told, serving.sources if serving is not None else {})
             turn = await self._asking.read(request, stream, options)
@@ -187,7 +200,7 @@ class Run:
         serving.hide(composer.toolbox)
         if not plan.approved:
             return composer, 0
-        self._begin()
+        self.begin()
         await self._make(serving, serving.approved(plan.approved))
         return composer, 1
 
@@ -296,8 +309,8 @@ class Run:
 
     def _settle(self) -> None:
         """Nobody waits for what will not come."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._waiting is not None and not self._begun:
+            self._waiting.leave(self)
         self.journal.end()
         self._opened.cancel()
 
@@ -325,19 +338,9 @@ class Run:
 
     # -- small things
 
-    def _begin(self) -> None:
-        if self._begun:
-            return
-        self._begun = True
-        if self._timer is not None:
-            self._timer.cancel()
-        self._record.emit(lifecycle.opening(self.plan.response))
-        if not self._opened.done():  # who waited may have been cancelled
-            self._opened.set_result(None)
-
     def _tell(self, batch: Sequence[AnyEvent]) -> None:
         """Events of tools, before which the response begins."""
-        self._begin()
+        self.begin()
         self._record.emit(batch)
 
     def _served_tier(self) -> str:

@@ -21,6 +21,7 @@ from antiphon.responses.journal import Journal
 from antiphon.responses.planning import Fetch, Planner, Tooling
 from antiphon.responses.run import Plan, Run, whole
 from antiphon.responses.sealing import Sealer
+from antiphon.responses.waiting import Waiting
 from antiphon.storage.model import CursorNotFound, ItemPage, Owner, Store, StoredResponse
 from antiphon.upstream import tokens
 from antiphon.upstream.routing import Router
@@ -61,6 +62,7 @@ class Service:
         self._planner = Planner(config, router, store, conversations, sealer, fetch, attachments, tooling)
         self._running: dict[asyncio.Task[None], Run] = {}
         self._stored: dict[tuple[Owner, str], Run] = {}
+        self._opening = Waiting(config.status_wait_seconds, Run.begin)
         self._closing = False
 
     async def start(self, request: CreateResponse, owner: Owner, dialect: Dialect, headers: ClientHeaders) -> Run:
@@ -79,7 +81,7 @@ class Service:
         if self._closing:
             raise Unavailable("The server is shutting down.", headers={"retry-after": "1"})
         run = Run(plan, self._store, self._config, self._keep)
-        task = run.start(status_wait=self._config.status_wait_seconds if stream else None)
+        task = run.start(self._opening if stream else None)
         self._running[task] = run
         if plan.response.store:
             self._stored[plan.owner, plan.response.id] = run
@@ -171,6 +173,7 @@ class Service:
         self.stop()
         if self._running:
             await asyncio.wait(list(self._running))
+        self._opening.close()
 
     def _live(self, owner: Owner, response_id: str) -> Run | None:
         """The run, while its end is not stored yet."""
