@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import struct
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -59,16 +60,16 @@ class _Frozen:
         return hashlib.sha256(f"{self.scope}\0{kind}\0{n}".encode()).hexdigest()[:48]
 
 
-#: Random digits of an id, fetched for many ids in one go: the call costs more than the bytes.
-_AT_ONCE, _BYTES = 64, 18
-_pool: list[str] = []
+#: Random bytes of an id, fetched for many ids in one go: the call costs more than the bytes.
+_apart = struct.Struct("18s" * 64)
+_pool: list[bytes] = []
 os.register_at_fork(after_in_child=_pool.clear)  # what a child shares with its parent is not random
 
 
-def _more() -> str:
-    """The random digits of one id, when there are none left."""
-    digits = os.urandom(_AT_ONCE * _BYTES).hex()
-    first, *others = [digits[at : at + 2 * _BYTES] for at in range(0, len(digits), 2 * _BYTES)]
+def _more() -> bytes:
+    """The random bytes of one id, when there are none left."""
+    first: bytes
+    first, *others = _apart.unpack(os.urandom(_apart.size))
     _pool.extend(others)
     return first
 
@@ -88,9 +89,12 @@ def new_id(kind: str) -> str:
     frozen = _frozen.get()
     if frozen is not None:
         return prefix + frozen.token(kind)
-    random = _pool.pop() if _pool else _more()
+    try:
+        random = _pool.pop()
+    except IndexError:
+        random = _more()
     milliseconds = time.time_ns() // 1_000_000
-    return prefix + milliseconds.to_bytes(6, "big").hex() + random
+    return prefix + (milliseconds.to_bytes(6, "big") + random).hex()
 
 
 def freezing(scope: str, at: float = 0.0) -> Callable[[], contextlib.AbstractContextManager[None]]:
