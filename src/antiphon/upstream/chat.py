@@ -72,11 +72,7 @@ class Upstream:
         """
         sent = self._with_client(self._json, headers) if headers else self._json
         secrets = self._secrets if sent is self._json else (*self._secrets, *_credentials(sent, self._json))
-        asked = self._request("POST", self._completions, sent, _encode(request))
-        try:  # as ``_send`` does, without a coroutine more to wake
-            reply = await self._door.send(asked)
-        except ExchangeFailed as failure:
-            raise unreachable(self.name, self._place, failure) from failure
+        reply = await self._send("POST", self._completions, sent, _encode(request))
         if not 200 <= reply.status < 300:
             raise await self._refused(reply, request.get("model"), secrets)
         return ChatStream(reply, self.name, secrets, keep=keep)
@@ -135,9 +131,9 @@ class Upstream:
         taken = {k.lower() for k, _ in passed}
         return (*((k, v) for k, v in base if k.lower() not in taken), *passed)
 
-    def _request(self, method: str, url: str, headers: Headers, body: bytes, seconds: float | None = None) -> Request:
+    async def _send(self, method: str, url: str, headers: Headers, body: bytes, seconds: float | None = None) -> Reply:
         config = self.config
-        return Request(
+        request = Request(
             method,
             url,
             headers,
@@ -146,10 +142,8 @@ class Upstream:
             config.read_seconds if seconds is None else seconds,
             config.max_connections,
         )
-
-    async def _send(self, method: str, url: str, headers: Headers, body: bytes, seconds: float | None = None) -> Reply:
         try:
-            return await self._door.send(self._request(method, url, headers, body, seconds))
+            return await self._door.send(request)
         except ExchangeFailed as failure:
             raise unreachable(self.name, self._place, failure) from failure
 
