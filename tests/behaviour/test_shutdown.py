@@ -170,8 +170,8 @@ def refused(process: Process) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         try:
-            with Caller(process.root).send("GET", "/health") as caller:
-                caller.head()
+            with Caller(process.root) as caller:  # before it sends: that may be refused, too
+                caller.send("GET", "/health").head()
         except (ConnectionError, IndexError):
             return
     raise AssertionError("it still listens")
