@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from antiphon.http.exchange import Exchange
-from antiphon.http.peer import Peer
 from antiphon.http.protocol import Connection
 from antiphon.responses.journal import Journal
 from antiphon.responses.run import Run
@@ -25,7 +24,7 @@ from tests.server import Server
 from tests.upstreams import PATIENCE
 
 #: What belongs to one request. The last one of a connection may still be held by that.
-_OF_ONE_REQUEST = (ChatStream, Connection, Exchange, Journal, NetworkReply, Peer, Run)
+_OF_ONE_REQUEST = (ChatStream, Connection, Exchange, Journal, NetworkReply, Run)
 
 Body = dict[str, Any]
 

@@ -481,8 +481,8 @@ async def test_requests_without_end() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal most
         most = max(most, len(receive.__self__.pipeline))  # type: ignore[attr-defined]
-        async with Exchange(scope, receive, send, 0).peer():
-            await Exchange(scope, receive, send, 0).json({})
+        with Exchange(scope, receive, send, 0) as exchange:
+            await exchange.json({})
 
     async with served(app) as port, connected(port) as (reader, writer):
         writer.write((b"GET / HTTP/1.1" + HOST) * number)

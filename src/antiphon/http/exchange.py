@@ -24,17 +24,17 @@ _JSON_TYPE = b"application/json"
 _JSON: tuple[bytes, bytes] = (b"content-type", _JSON_TYPE)
 
 
-class Exchange:
-    """A request being answered."""
+class Exchange(Peer):
+    """A request being answered, and its client: ``with exchange as peer:`` watches that."""
 
-    __slots__ = ("_connection", "_max_body", "_named", "_query", "receive", "scope", "send")
+    __slots__ = ("_max_body", "_named", "_query", "scope", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
-        self.scope = scope
+        self.connection = send.connection if type(send) is Sending else connection_of(scope)
         self.receive = receive
+        self.scope = scope
         self.send = send
         self._max_body = max_body_bytes
-        self._connection = send.connection if type(send) is Sending else connection_of(scope)
         self._named: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
         self._query: dict[str, list[str]] | None = None
 
@@ -114,7 +114,7 @@ class Exchange:
     async def body(self) -> bytes:
         """The whole body, which must be JSON by its media type. Raises 413 and 415."""
         self._check_described()
-        here = self._connection.whole_body(self.receive) if self._connection is not None else None
+        here = self.connection.whole_body(self.receive) if self.connection is not None else None
         if here is not None:
             if len(here) > self._max_body:
                 raise self._too_large()
@@ -135,10 +135,6 @@ class Exchange:
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def peer(self) -> Peer:
-        """The client, watched. Read the body first."""
-        return Peer(self._connection, self.receive)
 
     # -- reply
 

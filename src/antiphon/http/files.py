@@ -106,7 +106,7 @@ class Files:
 
     async def _send(self, exchange: Exchange, source: BinaryIO, start: int, length: int) -> None:
         source.seek(start)
-        async with exchange.peer() as peer:
+        with exchange as peer:
             while True:
                 piece = await in_thread(source.read, min(_PIECE, length))
                 length -= len(piece)

@@ -103,7 +103,7 @@ class Passthrough:
         began = time.perf_counter()
         body = await exchange.body()
         fields, model = read_model(body)
-        async with exchange.peer() as peer:
+        with exchange as peer:
             try:
                 async with asyncio.timeout(None) as scope:
                     peer.on_gone(lambda: scope.reschedule(0))

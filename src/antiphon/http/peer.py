@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from antiphon.http.protocol import Connection
 
@@ -19,32 +19,31 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Peer:
-    """``async with Peer(connection, receive) as peer``, once the body was read; ``gone`` may become true any time.
+    """``with peer:``, once the body was read, and only in it: ``gone`` may become true any time.
 
-    ``dropped`` says that it did not go by itself.
+    ``dropped`` says that it did not go by itself. Whose base this is sets ``connection`` and ``receive``.
     """
 
-    __slots__ = ("_callbacks", "_receive", "_watch", "connection", "dropped", "gone")
+    __slots__ = ("_callbacks", "_watch", "connection", "dropped", "gone", "receive")
 
-    def __init__(self, connection: Connection | None, receive: Receive) -> None:
-        self.connection = connection
-        self.gone = False
-        self.dropped = False
-        self._receive = receive
+    connection: Connection | None
+    receive: Receive
+
+    def __enter__(self) -> Self:
+        self.gone = self.dropped = False
         self._callbacks: list[Callable[[], None]] = []
         self._watch: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Peer:
-        if self.connection is None:
+        connection = self.connection
+        if connection is None:
             self._watch = asyncio.get_running_loop().create_task(self._until_disconnect())
         else:
-            self.connection.on_lost = self._lost
-            self.connection.resume_reading()
-            if self.connection.gone:
+            connection.on_lost = self._lost
+            connection.resume_reading()
+            if connection.gone:
                 self._lost()
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.connection is not None:
@@ -52,7 +51,6 @@ class Peer:
         self._callbacks.clear()  # what they hold holds us: a request must not wait for the garbage collector
         if self._watch is not None:
             self._watch.cancel()
-            await asyncio.wait([self._watch])
 
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Call back once when the client goes; at once if it has."""
@@ -76,6 +74,6 @@ class Peer:
             callback()
 
     async def _until_disconnect(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+        while (await self.receive())["type"] != "http.disconnect":
             pass
         self._lost()

@@ -43,7 +43,7 @@ class Responses:
         request = parse_create(await exchange.body())
         headers = exchange.headers() if self._forwards else ()
         service = self._service
-        async with exchange.peer() as peer:
+        with exchange as peer:
             run = await service.start(request, exchange.owner, self._dialect_of(exchange), headers)
             peer.on_gone(lambda: service.hang_up(run, dropped=peer.dropped))
             await run.opened()
@@ -67,7 +67,7 @@ class Responses:
             await exchange.json(await self._service.retrieve(exchange.owner, response_id))
             return
         log = await self._service.follow(exchange.owner, response_id)
-        async with exchange.peer() as peer:
+        with exchange as peer:
             if isinstance(log, Journal):
                 await send_stream(peer, exchange.send, log, headers=(), limits=self._limits, after=after)
             else:
