@@ -225,7 +225,7 @@ class Connection(RequestResponseCycle):
     def resume_reading(self) -> None:
         """A peer is only seen to go while its socket is read; a large request body may have paused that. But where too
         many requests wait behind this one, what is read would only join them."""
-        if len(self.pipeline) < _MAX_WAITING:
+        if self.flow.read_paused and len(self.pipeline) < _MAX_WAITING:
             self.flow.resume_reading()
 
     def release(self) -> None:
@@ -424,8 +424,8 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.connection = cycle
         cycle.scope["extensions"] = {EXTENSION: cycle}
-        # A task without a name would be given one, and take longer.
-        task = cycle.task = self.loop.create_task(cycle.run_asgi(app), name="request")
+        # Not by the loop: uvloop's has each task make up a name before it is given its own.
+        task = cycle.task = asyncio.Task(cycle.run_asgi(app), loop=self.loop, name="request")
         self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:
@@ -458,7 +458,8 @@ class AntiphonHttpProtocol(HttpToolsProtocol):
         if self.pipeline:  # the next one reads on where it needs to
             self._start_asgi_task(*self.pipeline.pop())
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         self._rest()
 
     def _rest(self) -> None:
