@@ -15,6 +15,7 @@ _SIZE = {line: size for size in range(1, 2048) for line in (b"%x" % size, b"%X" 
 
 #: How a chunked body ends that has no trailers.
 LAST_CHUNK = b"0\r\n\r\n"
+_LAST_LINES = LAST_CHUNK.split(b"\r\n")
 
 _HEAD_END = b"\r\n\r\n"
 
@@ -65,17 +66,12 @@ def _written(message: RawResponseMessage) -> bytes:
 
 def whole_chunks(data: bytes, at: int = 0) -> tuple[bytes, bool] | None:
     """What is in the chunks that these bytes are from ``at`` on, and whether the body ends with them; None where they
-    are anything else, or one is uncommonly written."""
-    pieces: list[bytes] = []
-    end = len(data)
-    while at < end:
-        line = data.find(b"\r", at)
-        size = _SIZE.get(data[at:line]) if line > 0 else None
-        if size is None:
-            return (b"".join(pieces), True) if data[at:] == LAST_CHUNK else None
-        start = line + 2
-        at = start + size + 2
-        if data[line:start] != b"\r\n" or data[at - 2 : at] != b"\r\n":
-            return None
-        pieces.append(data[start : at - 2])
-    return b"".join(pieces), False
+    are anything else, or one is uncommonly written or holds such a line end as is around it."""
+    lines = data[at:].split(b"\r\n")  # a size, what has this size, and so on; nothing is behind the last
+    over = lines[-3:] == _LAST_LINES
+    if over:
+        del lines[-3:-1]
+    pieces = lines[1::2]
+    if lines[-1] or list(map(_SIZE.get, lines[:-1:2])) != list(map(len, pieces)):
+        return None
+    return b"".join(pieces), over
