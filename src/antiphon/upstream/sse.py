@@ -45,10 +45,8 @@ class SSEDecoder:
         # pieces that begin with "data:", each piece is one event. ("in" would cost five times what "find" does.)
         if not self.held and data[-2:] == b"\n\n" and data[:6] == b"data: " and data.find(b"\r") < 0:
             self._start = False
-            if data.find(b"\n") == len(data) - 2:
-                return [data[6:-2]]
             pieces = data[6:-2].split(b"\n\ndata: ")
-            if data.count(b"\n") == 2 * len(pieces):
+            if b"".join(pieces).find(b"\n") < 0:
                 return pieces
         return self._by_line(data)
 
