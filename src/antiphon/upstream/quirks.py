@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from antiphon.wire.chat import ChatChunk, Choice, Delta, ToolCallDelta
+from antiphon.wire.chat import ChatChunk, Choice, ToolCallDelta
 
 #: Finish reasons of other tongues, in Chat Completions' own words.
 FINISH_REASONS = {
@@ -80,17 +80,13 @@ def _settled(choice: Choice, payload: bytes) -> bool:
         return all(map(_is_whole, calls))
     if delta.content or delta.reasoning_content or delta.reasoning or delta.refusal:
         return True
-    return _says_nothing_else(delta) and _is_no_error(payload)
-
-
-def _says_nothing_else(delta: Delta) -> bool:
-    """Whether a delta is without what the dialect does not know."""
-    return (
+    return (  # without what the dialect does not know
         delta.thinking is None
         and delta.thinking_content is None
         and delta.reasoning_text is None
         and delta.thought is None
         and delta.function_call is None
+        and _is_no_error(payload)
     )
 
 
