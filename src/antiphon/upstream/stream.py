@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -82,7 +82,7 @@ class ChatStream:
         self._began = False  # a read that was one event has come
         self._alike: Alike | None = None
         self._lessons = _LESSONS
-        self._failure: UpstreamError | None = None  # raised after the chunks that came before it
+        self._failure: BaseException | None = None  # raised after the chunks that came before it
 
     @property
     def complete(self) -> bool:
@@ -131,29 +131,32 @@ class ChatStream:
                     return False
             return True
         reply = cast("PushReply", self._reply)
-        if self._pump is None:
-            self._pump = _Pump(self, reply)
-            self._pump.begin(take, say)
-            reply.push(self._pump)
-        elif self._done:
-            self._raise_failure()
-            return True
-        else:
-            self._pump.begin(take, say)
+        pump = self._pump
+        if pump is None:
+            pump = self._pump = _Pump(self, reply)
+            pump.begin(take, say)
+            reply.push(pump)
+        elif not self._done:
+            pump.begin(take, say)
             reply.resume()
-        return await self._pump.over
+        if not (self._done or pump.paused):
+            pump.waiter = asyncio.get_running_loop().create_future()
+            await pump.waiter
+        if self._done:
+            self._raise_failure()
+        return self._done
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 
-    async def aclose(self) -> None:
+    def aclose(self) -> Awaitable[None]:
         """Ends the exchange: cut at once when the answer is not complete, its connection kept when it is."""
         complete = self._done and self._complete
         self._done = True
         self._pump = None  # it knows us, and all that the request is made of
-        await self._reply.aclose(complete=complete)
+        return self._reply.aclose(complete=complete)
 
     def _read(self, data: bytes) -> list[ChatChunk]:
         if self.kept is not None:
@@ -262,7 +265,7 @@ class ChatStream:
             self._complete = self._failure is None  # one whole JSON value is a whole answer
             return chunks
         chunks = self._take(self._sse.flush()) if self._sse is not None else []
-        if self._failure is not None and self._failure.code == _BAD_DATA:
+        if isinstance(self._failure, UpstreamError) and self._failure.code == _BAD_DATA:
             self._failure = None  # the last event is half an event
         if not self._complete and self._failure is None:
             self._failure = self._cut("ended the stream before the answer was complete")
@@ -289,22 +292,25 @@ class ChatStream:
 class _Pump:
     """The sink of one chat stream: reads in, chunks out, in the same breath. See ``ChatStream.pump``."""
 
-    __slots__ = ("_reply", "_run", "_say", "_stream", "_take", "over")
+    __slots__ = ("_reply", "_run", "_say", "_stream", "_take", "paused", "waiter")
 
     def __init__(self, stream: ChatStream, reply: PushReply) -> None:
         self._stream = stream
         self._reply = reply
-        self.over: asyncio.Future[bool]
         self._run: Callable[..., bool]
         self._take: Take
         self._say: Say
+        self.paused: bool
+        self.waiter: asyncio.Future[None] | None
 
     def begin(self, take: Take, say: Say) -> None:
-        """A new wait for the end. Both run in the caller's context, whoever calls the sink."""
+        """On until the answer is over or one of them has enough. Both run in the caller's context, whoever calls the
+        sink. ``waiter`` is told of the end: most answers of one read are here before anybody would wait."""
         self._run = contextvars.copy_context().run
         self._take = take
         self._say = say
-        self.over = asyncio.get_running_loop().create_future()
+        self.paused = False
+        self.waiter = None
 
     def read(self, data: bytes) -> None:
         """One network read."""
@@ -330,21 +336,18 @@ class _Pump:
             self._give(stream, self._take, stream._broken(failure))
 
     def _give(self, stream: ChatStream, take: Callable[[Any], bool], said: list[ChatChunk] | str) -> None:
-        over = self.over
         try:
             more = self._run(take, said) if said else True
         except BaseException as failure:  # noqa: BLE001 - raised again in the task that waits for the end
             stream._done = True
-            if not over.done():
-                over.set_exception(failure)
+            stream._failure = failure
+        else:
+            if more and not stream._done:
+                return
+        if self.paused:  # the next call will find how it ended
             return
-        if over.done():  # paused, or nobody waits any more; the next call will find how it ended
-            return
-        if stream._failure is not None:
-            failed, stream._failure = stream._failure, None
-            over.set_exception(failed)
-        elif stream._done:
-            over.set_result(True)
-        elif not more:
+        if not stream._done:
+            self.paused = True
             self._reply.pause()
-            over.set_result(False)
+        if self.waiter is not None and not self.waiter.done():  # else nobody waits any more, or yet
+            self.waiter.set_result(None)
