@@ -15,6 +15,8 @@ from antiphon.wire.tools import echo_tools
 
 def begin(request: CreateResponse, *, response_id: str, created_at: int) -> Response:
     """The Response as it begins, ``in_progress`` and empty. What was not sent has the default that it has there."""
+    if _NAMES.isdisjoint(request.raw):
+        return Response(id=response_id, created_at=created_at, model=request.model)
     echoed: dict[str, Any] = {}
     for name, value in request.raw.items():
         if value is not None and name in _ECHOED:
@@ -74,3 +76,4 @@ _ECHOED: dict[str, Callable[[CreateResponse], Any]] = {
         )
     },
 }
+_NAMES = frozenset(_ECHOED)

@@ -6,9 +6,7 @@ stands (the fold's) and gives the event that carries it on; nothing is changed i
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
+from msgspec.structs import replace
 
 from antiphon.errors import APIError
 from antiphon.wire import events
@@ -68,31 +66,34 @@ def opening(response: Response) -> list[Event]:
 
 def completed(response: Response, *, usage: Usage, service_tier: str, at: int) -> Event:
     """The run reached its end."""
-    changes = {"usage": usage, "service_tier": service_tier, "completed_at": at}
-    return events.lifecycle("response.completed", _moved(response, "completed", **changes))
+    status = _next(response, "completed")
+    ended = replace(response, status=status, usage=usage, service_tier=service_tier, completed_at=at)
+    return events.lifecycle("response.completed", ended)
 
 
 def incomplete(response: Response, reason: IncompleteReason, *, usage: Usage, service_tier: str) -> Event:
     """The model had to stop early."""
-    changes = {"incomplete_details": IncompleteDetails(reason), "usage": usage, "service_tier": service_tier}
-    return events.lifecycle("response.incomplete", _moved(response, "incomplete", **changes))
+    status, details = _next(response, "incomplete"), IncompleteDetails(reason)
+    ended = replace(response, status=status, incomplete_details=details, usage=usage, service_tier=service_tier)
+    return events.lifecycle("response.incomplete", ended)
 
 
 def cancelled(response: Response, *, usage: Usage) -> Event:
     """The client went away or asked to stop. The wire has no event of that name: ``incomplete`` carries the status."""
-    return events.lifecycle("response.incomplete", _moved(response, "cancelled", usage=usage))
+    return events.lifecycle("response.incomplete", replace(response, status=_next(response, "cancelled"), usage=usage))
 
 
 def failed(response: Response, failure: APIError, *, usage: Usage) -> list[Event]:
     """The run broke: an ``error`` event, which most clients raise on, and then the Response that says the same."""
     code = failure.code if failure.code in ERROR_CODES else "server_error"
     told = ResponseError(code, failure.message, failure.type, failure.param)
-    broken = _moved(response, "failed", error=told, usage=usage)
+    broken = replace(response, status=_next(response, "failed"), error=told, usage=usage)
     first = events.error(type_=failure.type, code=failure.code, message=failure.message, param=failure.param)
     return [first, events.lifecycle("response.failed", broken)]
 
 
-def _moved(response: Response, status: Status, **changes: Any) -> Response:
+def _next(response: Response, status: Status) -> Status:
+    """This status, if it may follow the one that the Response has."""
     if status not in _NEXT[response.status]:
         raise IllegalTransition(f"{response.status} -> {status}")
-    return msgspec.structs.replace(response, status=status, **changes)
+    return status
