@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from antiphon.config import ResponsesConfig
 from antiphon.errors import UpstreamError
 from antiphon.responses.composing import Prompt
 from antiphon.responses.journal import ResponseTooLarge
@@ -32,8 +33,8 @@ Add = Callable[[Delta], bool]
 class Asking:
     """The model's side of a run: ``usage`` and ``service_tier`` count all its answers so far.
 
-    ``waits``: whether the run waits for a reader that cannot take more. ``retries`` of an answer that ``check`` finds
-    wrong; ``max_bytes`` is what may be held back of it. ``keep`` makes of an answer what is stored of it with its step.
+    ``check`` says what is wrong with an answer, ``keep`` makes of it what is stored of it with its step. ``waits``:
+    whether the run waits for a reader that cannot take more.
     """
 
     def __init__(
@@ -41,23 +42,20 @@ class Asking:
         route: Route,
         headers: ClientHeaders,
         record: Record,
-        *,
+        config: ResponsesConfig,
         check: SchemaCheck | None,
-        retries: int,
-        max_bytes: int,
-        waits: bool,
         keep: Keep | None,
+        waits: bool,
     ) -> None:
         self.usage = NO_USAGE
         self.service_tier: str | None = None
         self._route = route
         self._headers = headers
         self._record = record
+        self._config = config
         self._check = check
-        self._retries = retries
-        self._max_bytes = max_bytes
-        self._waits = waits
         self._keep = keep
+        self._waits = waits
         self._turn: Turn | None = None
 
     async def open(self, prompt: Prompt) -> tuple[ChatRequest, ChatStream]:
@@ -107,7 +105,8 @@ class Asking:
     ) -> tuple[Turn, ChatStream]:
         """The answer is held back until it fits; one that does not goes back with what is wrong with it. The one that
         is told, and its stream."""
-        for attempt in range(self._retries + 1):
+        retries = self._config.schema_retries
+        for attempt in range(retries + 1):
             held: list[AnyEvent] = []
             turn = await self._translate(stream, options, self._holding(held), _adds_nothing)
             text = answer(held) if turn.finish in (None, "stop") and not turn.served else None
@@ -115,7 +114,7 @@ class Asking:
             if text is None or problem is None:
                 self._record.emit(held)
                 return turn, stream
-            if attempt == self._retries:
+            if attempt == retries:
                 self._record.emit(held)
                 raise UpstreamError(
                     f"The model's answer does not fit the JSON format '{check.name}' after {attempt + 1} attempts: "
@@ -128,7 +127,7 @@ class Asking:
 
     def _holding(self, held: list[AnyEvent]) -> Emit:
         """Takes events in instead of telling them, as much as a response may hold."""
-        size, limit = 0, self._max_bytes
+        size, limit = 0, self._config.max_response_bytes
 
         def hold(batch: Sequence[AnyEvent]) -> None:
             nonlocal size

@@ -103,15 +103,14 @@ class Planner:
         added = _added_tools(said)
         toolsets = self._toolsets(request.tools) if request.tools else {}
         shown = await self._shown(route, said, owner) if said.files else said
-        serving = prompt = None
-        compose: Callable[[Sequence[Served]], Composer]
+        serving = prompt = compose = None
         if toolsets:
             compose = partial(self._composer, request, route, shown, added, toolsets.keys(), owner)
             serving = self._serving(request, toolsets, owner)
             unserved = Toolbox.check(request.tools or (), request.tool_choice, added, toolsets.keys())
         else:
             composer = self._composer(request, route, shown, added, (), owner)
-            prompt, compose, unserved = composer.prompt(), lambda _: composer, composer.toolbox.unserved
+            prompt, unserved = composer.prompt(), composer.toolbox.unserved
         response = echo.begin(request, response_id=ambient.new_id("response"), created_at=int(ambient.now()))
         dropped = self._unreadable(said.items, owner) if "reasoning" in said.kinds else ()
         if dropped:
@@ -125,9 +124,9 @@ class Planner:
             items=kept,
             dialect=dialect,
             route=route,
-            compose=compose,
             prompt=prompt,
             serving=serving,
+            compose=compose,
             said=said.all,
             approved=approved,
             check=_check(request, route.upstream.config) if request.text is not None else None,

@@ -105,7 +105,7 @@ class Record:
                 first_seq=first_event,
                 last_seq=len(self.journal.frames) - 1,
                 item_from=self._first_item + first_item,
-                item_to=self._first_item + self.told,
+                item_to=self._first_item + len(self._fold.output),
                 request_parameters=parameters,
                 exchange=exchange,
             )

@@ -52,9 +52,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     ``response`` is the Response as it begins; ``request`` the request as stored (JSON, without its input); ``items``
     its input items. ``hold`` is that of the conversation whose turn this is; the run lets it go.
 
-    ``compose`` makes the composer once the tools of ours are known. Where there are none, ``serving`` is None, and
-    ``prompt`` the one that there will be, so that what is wrong with it was refused in time. ``said`` is all that was
-    said before and now, ``approved`` the calls in it that may be made now.
+    Either ``prompt`` is the one that there will be, made already so that what is wrong with it was refused in time; or
+    there are tools of ours, ``serving``, and ``compose`` makes the composer once they are known. ``said`` is all that
+    was said before and now, ``approved`` the calls in it that may be made now.
     """
 
     owner: Owner
@@ -63,9 +63,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     items: Sequence[StoredItem]
     dialect: Dialect
     route: Route
-    compose: Callable[[Sequence[toolbox.Served]], Composer]
     prompt: Prompt | None = None
     serving: Serving | None = None
+    compose: Callable[[Sequence[toolbox.Served]], Composer] | None = None
     said: Sequence[ItemDict] = ()
     approved: Sequence[ItemDict] = ()
     check: SchemaCheck | None = None
@@ -77,22 +77,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Run:
     """One response being made. ``start`` it, wait for ``opened``, read its ``journal``, ``stop`` it at will."""
 
-    def __init__(self, plan: Plan, store: Store, config: ResponsesConfig, keep: Keep | None = None) -> None:
-        """``keep``: the answers of the model are stored as they came too."""
+    def __init__(
+        self, plan: Plan, store: Store, config: ResponsesConfig, keep: Keep | None, over: Callable[[Run], None]
+    ) -> None:
+        """``keep``: the answers of the model are stored as they came too. ``over`` is called when all is done."""
+        stored = plan.response.store
         self.plan = plan
         self.journal = Journal(dialect=plan.dialect, max_bytes=config.max_response_bytes)
         self._config = config
-        self._store = store if plan.response.store else None
+        self._store = store if stored else None
+        self._over = over
         self._record = Record(self.journal, len(plan.items))
         self._asking = Asking(
-            plan.route,
-            plan.headers,
-            self._record,
-            check=plan.check,
-            retries=config.schema_retries,
-            max_bytes=config.max_response_bytes,
-            waits=self._store is None,
-            keep=keep if self._store is not None else None,
+            plan.route, plan.headers, self._record, config, plan.check, keep if stored else None, not stored
         )
         self._begun = False
         self._concluding = False
@@ -166,16 +163,19 @@ class Run:
             _log.exception("run %s broke", self.plan.response.id)
             await self._fail(InternalError("The server failed while it was making this response."))
         finally:
-            self._settle()
-            self._concluding = True  # what is left to do must not be stopped
-            if self.plan.serving is not None:
-                await self.plan.serving.aclose()
-            if self.plan.hold is not None:
-                await self.plan.hold.release()
+            try:
+                self._settle()
+                self._concluding = True  # what is left to do must not be stopped
+                if self.plan.serving is not None:
+                    await self.plan.serving.aclose()
+                if self.plan.hold is not None:
+                    await self.plan.hold.release()
+            finally:
+                self._over(self)
 
     async def _work(self) -> None:
         plan = self.plan
-        composer, n = (plan.compose(()), 0) if plan.serving is None else await self._ready(plan.serving)
+        composer, n = (plan.prompt.composer, 0) if plan.prompt is not None else await self._ready()
         reason: IncompleteReason | None = None
         while (left := self._left(composer)) != 0:
             last = self._is_last(n)
@@ -193,10 +193,12 @@ class Run:
             reason = "max_output_tokens"
         await self._conclude([self._end(reason)])
 
-    async def _ready(self, serving: Serving) -> tuple[Composer, int]:
+    async def _ready(self) -> tuple[Composer, int]:
         """The tools are at hand, and the calls made that were approved: what to ask the model, in which round."""
-        plan = self.plan
-        composer = plan.compose(await serving.open(plan.said, self._tell))
+        plan, serving, compose = self.plan, self.plan.serving, self.plan.compose
+        assert serving is not None, "without tools of ours there is a prompt"
+        assert compose is not None, "and with them none"
+        composer = compose(await serving.open(plan.said, self._tell))
         serving.hide(composer.toolbox)
         if not plan.approved:
             return composer, 0
@@ -287,25 +289,22 @@ class Run:
         self.journal.end(frames)
 
     async def _lost(self, last: Sequence[AnyEvent], frames: Sequence[Frame]) -> APIError | None:
-        """Stores what ends so; why it could not be stored, if it could not."""
+        """Stores what ends so, and what its conversation gets of it, in one commit; or why it could not."""
+        hold = self.plan.hold
         try:
-            await self._keep(self._finished(last, frames))
+            finished = self._finished(last, frames)
+            if self._store is not None:
+                await self._store.commit(finished)
+            elif hold is not None and finished.claim is not None:
+                await hold.append(finished.items)
+            if hold is not None and finished.claim is not None:
+                hold.ended()
         except APIError as refusal:
             return refusal
         except Exception:  # noqa: BLE001 - whatever the database did, nobody may be told that it is stored
             _log.exception("response %s could not be stored", self.plan.response.id)
             return Unavailable("The response could not be stored.")
         return None
-
-    async def _keep(self, finished: Finished) -> None:
-        """One commit: the response, where it is stored, and what its conversation gets of it."""
-        hold = self.plan.hold
-        if self._store is not None:
-            await self._store.commit(finished)
-        elif hold is not None and finished.claim is not None:
-            await hold.append(finished.items)
-        if hold is not None and finished.claim is not None:
-            hold.ended()
 
     def _settle(self) -> None:
         """Nobody waits for what will not come."""

@@ -60,7 +60,7 @@ class Service:
         self._store = store
         self._conversations = conversations
         self._planner = Planner(config, router, store, conversations, sealer, fetch, attachments, tooling)
-        self._running: dict[asyncio.Task[None], Run] = {}
+        self._running: dict[Run, asyncio.Task[None]] = {}
         self._stored: dict[tuple[Owner, str], Run] = {}
         self._opening = Waiting(config.status_wait_seconds, Run.begin)
         self._closing = False
@@ -80,12 +80,10 @@ class Service:
     def _begin(self, plan: Plan, *, stream: bool | None) -> Run:
         if self._closing:
             raise Unavailable("The server is shutting down.", headers={"retry-after": "1"})
-        run = Run(plan, self._store, self._config, self._keep)
-        task = run.start(self._opening if stream else None)
-        self._running[task] = run
+        run = Run(plan, self._store, self._config, self._keep, self._over)
+        self._running[run] = run.start(self._opening if stream else None)
         if plan.response.store:
             self._stored[plan.owner, plan.response.id] = run
-        task.add_done_callback(self._over)
         return run
 
     def hang_up(self, run: Run, *, dropped: bool = False) -> None:
@@ -165,14 +163,14 @@ class Service:
     def stop(self) -> None:
         """Begin no more runs, and stop those that are under way."""
         self._closing = True
-        for run in list(self._running.values()):
+        for run in self._running:
             run.stop()
 
     async def close(self) -> None:
         """Stop what runs, and wait until all of it is stored."""
         self.stop()
         if self._running:
-            await asyncio.wait(list(self._running))
+            await asyncio.wait(list(self._running.values()))
         self._opening.close()
 
     def _live(self, owner: Owner, response_id: str) -> Run | None:
@@ -186,8 +184,8 @@ class Service:
             raise _unknown(response_id)
         return row
 
-    def _over(self, task: asyncio.Task[None]) -> None:
-        run = self._running.pop(task)
+    def _over(self, run: Run) -> None:
+        del self._running[run]
         self._stored.pop((run.plan.owner, run.plan.response.id), None)
 
 
