@@ -40,7 +40,7 @@ class ThinkTags:
             return [("text", piece)]
         if not piece:
             return []
-        if self._voice is None and not self._held and not (piece[0] == "<" or piece[0].isspace()):
+        if self._voice is None and not self._held and (start := piece.lstrip()) and start[0] != "<":
             self._voice, self.settled = "text", True  # as nearly all answers begin
             return [("text", piece)]
         self._held += piece
