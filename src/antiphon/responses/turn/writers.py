@@ -51,16 +51,13 @@ class CallShape(Protocol):
     def namespace(self) -> str | None: ...
 
 
-class PartWriter:
+class PartWriter(msgspec.Struct, eq=False):
     """One part of an item: its channel, and the text so far."""
 
-    __slots__ = ("annotations", "channel", "logprobs", "pieces")
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.pieces: list[str] = []
-        self.logprobs: list[Logprob] = []
-        self.annotations: list[dict[str, Any]] = []
+    channel: Channel
+    pieces: list[str] = []
+    logprobs: list[Logprob] = []
+    annotations: list[dict[str, Any]] = []
 
     @property
     def text(self) -> str:
@@ -80,12 +77,11 @@ class PartWriter:
         return events.annotation_added(self.channel, len(self.annotations) - 1, annotation)
 
     def close(self, out: list[AnyEvent], *, interrupted: bool) -> Part:
-        text = self.text
-        part = _part(self.channel.kind, text, self.logprobs)
+        channel, text = self.channel, self.text
+        part = _part(channel.kind, text, self.logprobs)
         if self.annotations and isinstance(part, OutputText):
             part = msgspec.structs.replace(part, annotations=self.annotations)
-        out.append(self.channel.done(text, self.logprobs))
-        out.append(events.part_done(self.channel, part, interrupted=interrupted))
+        out += (channel.done(text, self.logprobs), events.part_done(channel, part, interrupted=interrupted))
         return part
 
 
@@ -107,15 +103,22 @@ class MessageWriter:
 
     def write(self, kind: Kind, text: str, logprobs: list[Logprob] | None = None) -> None:
         """Text of this kind; a change of kind closes one part and opens the next."""
-        if self.part is None or self.part.channel.kind is not kind:
-            self._close_part()
-            self.part = PartWriter(Channel(kind, self._id, self._index, len(self._content)))
-            self.events.append(self.part.open())
-            self._citations = Citations(self._sources) if self._sources and kind is events.OUTPUT_TEXT else None
+        part = self.part
+        if part is None or part.channel.kind is not kind:
+            part = self._open_part(kind)
         if self._citations is not None:
             self._cite(self._citations.feed(text), logprobs)
         elif text:
-            self.events.append(self.part.write(text, logprobs))
+            self.events.append(part.write(text, logprobs))
+
+    def _open_part(self, kind: Kind) -> PartWriter:
+        if self.part is not None:
+            self._close_part(self.part)
+        part = self.part = PartWriter(Channel(kind, self._id, self._index, len(self._content)))
+        self.events.append(part.open())
+        if self._sources:
+            self._citations = Citations(self._sources) if kind is events.OUTPUT_TEXT else None
+        return part
 
     def _cite(self, pieces: list[str | Annotation], logprobs: list[Logprob] | None = None) -> None:
         assert self.part is not None
@@ -128,16 +131,15 @@ class MessageWriter:
 
     def close(self, status: ItemStatus) -> None:
         self.closed = True
-        self._close_part(interrupted=status == "incomplete")
+        if self.part is not None:
+            self._close_part(self.part, interrupted=status == "incomplete")
         item = Message(id=self._id, status=status, content=self._content)
         self.events.append(events.item_done(self._index, item))
 
-    def _close_part(self, *, interrupted: bool = False) -> None:
-        if self.part is not None:
-            if self._citations is not None:
-                self._cite(self._citations.flush())
-            part = self.part.close(self.events, interrupted=interrupted)
-            self._content.append(cast("MessagePart", part))
+    def _close_part(self, part: PartWriter, *, interrupted: bool = False) -> None:
+        if self._citations is not None:
+            self._cite(self._citations.flush())
+        self._content.append(cast("MessagePart", part.close(self.events, interrupted=interrupted)))
 
 
 class ReasoningWriter:
