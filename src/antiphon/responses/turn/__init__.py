@@ -143,13 +143,10 @@ class Turn:
                 for choice in chunk.choices:
                     if choice.index == 0:
                         self._choice(choice)
-                if self._queue:
+                if len(self._queue) > 1:  # at once: what comes behind a whole call must not be taken for more of it
                     self._advance()
-                if self._held > self._options.max_held:
-                    raise UpstreamError(
-                        f"The model wrote over {self._options.max_held} characters behind an unfinished tool call.",
-                        code="upstream_invalid_response",
-                    )
+                    self._bound()
+        self._advance()
         self._text = self._growing_text()
         out, self._out = self._out, []
         return out
@@ -221,6 +218,13 @@ class Turn:
         if not self._think.settled:
             for voice, piece in self._think.flush():
                 self._say(voice, piece)
+
+    def _bound(self) -> None:
+        if self._held > self._options.max_held:
+            raise UpstreamError(
+                f"The model wrote over {self._options.max_held} characters behind an unfinished tool call.",
+                code="upstream_invalid_response",
+            )
 
     def _say(self, voice: Voice, text: str) -> None:
         """Prose goes on in the last item if that is of its kind, and begins an item otherwise."""
