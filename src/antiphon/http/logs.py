@@ -41,15 +41,15 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         message = _one_line(record.getMessage().rstrip("\n"))
-        line = f"{self.stamp(record.created)} {record.levelname} {request_id.get()} {message}"
+        line = f"{self.stamp(int(record.created * 1000))} {record.levelname} {request_id.get()} {message}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
-    def stamp(self, at: float) -> str:
-        """The time; ``at`` in Unix seconds."""
-        second = int(at)
+    def stamp(self, at: int) -> str:
+        """The time; ``at`` in milliseconds since 1970."""
+        second = at // 1000
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{_MILLISECONDS[int((at - second) * 1000)]}Z"
+        return f"{self._stamp}.{_MILLISECONDS[at % 1000]}Z"
 
 
 class _Together(logging.Handler):
@@ -59,16 +59,15 @@ class _Together(logging.Handler):
         super().__init__(level)
         self._stream = stream
         self._lines: list[str] = []
-        self._form = _Lines()
-        self.setFormatter(self._form)
+        self.setFormatter(_Lines())
 
     def emit(self, record: logging.LogRecord) -> None:
         self._lines.append(self.format(record))
         self._added(record.levelno >= logging.WARNING)
 
-    def line(self, message: str) -> None:
-        """A line of level ``info`` that never was a record."""
-        self._lines.append(f"{self._form.stamp(time.time())} INFO {request_id.get()} {message}")
+    def line(self, line: str) -> None:
+        """A whole line of level ``info`` that never was a record."""
+        self._lines.append(line)
         if not 1 < len(self._lines) < _MAX_LINES:
             self._added(False)
 
@@ -94,6 +93,7 @@ class AccessLog:
 
     def __init__(self) -> None:
         self._handler: _Together | None = None
+        self._stamp = _Lines().stamp
 
     def to(self, handler: _Together | None) -> None:
         """Where the lines go; None for nowhere."""
@@ -102,8 +102,8 @@ class AccessLog:
     def request(self, method: str, path: str, status: int, seconds: float) -> None:
         """One request was answered."""
         if self._handler is not None:
-            tenths = round(seconds * 10_000)  # of a millisecond
-            self._handler.line(f"{method} {_one_line(path)} {status} {tenths // 10}.{tenths % 10} ms")
+            stamp, own_id = self._stamp(time.time_ns() // 1_000_000), request_id.get()
+            self._handler.line(f"{stamp} INFO {own_id} {method} {_one_line(path)} {status} {seconds * 1000:.1f} ms")
 
 
 access = AccessLog()
