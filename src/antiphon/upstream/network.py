@@ -119,8 +119,9 @@ class Network:
                     if broken is None:
                         raise
                     raise broken from failure  # the peer was there, and may have the request
-            reply = NetworkReply(connection, shelf, request, self._lingering)
-            reused = cast("PushingProtocol", connection.protocol).used
+            protocol: PushingProtocol = connection.protocol  # type: ignore[assignment]  # see _Connector
+            reply = NetworkReply(connection, protocol, shelf, request, self._lingering)
+            reused = protocol.used
             try:
                 await reply.start(place)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as failure:
@@ -249,11 +250,15 @@ class NetworkReply:
     )
 
     def __init__(
-        self, connection: Connection, shelf: Shelf | None, request: Request, lingering: set[NetworkReply]
+        self,
+        connection: Connection,
+        protocol: PushingProtocol,
+        shelf: Shelf | None,
+        request: Request,
+        lingering: set[NetworkReply],
     ) -> None:
         self._connection = connection
         self._shelf = shelf
-        protocol = cast("PushingProtocol", connection.protocol)
         # None once the connection has been given back: it may serve another by then.
         self._protocol: PushingProtocol | None = protocol
         self._request = request
@@ -276,7 +281,9 @@ class NetworkReply:
             heads = None if request.method == "HEAD" else place.heads
             protocol.ask(self, _bytes(request, place), request.read_seconds, heads)
             while True:
-                message, body = cast("tuple[RawResponseMessage, Any]", await protocol.read())
+                message: RawResponseMessage
+                body: Any
+                message, body = await protocol.read()
                 if message.code >= 200:
                     break
         except BaseException:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -130,7 +130,7 @@ class ChatStream:
                 if not take(chunks):
                     return False
             return True
-        reply = cast("PushReply", self._reply)
+        reply: PushReply = self._reply  # type: ignore[assignment]  # it has what was asked for
         pump = self._pump
         if pump is None:
             pump = self._pump = _Pump(self, reply)
