@@ -208,13 +208,12 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("reasoning", "reasoning.mode", _special_mode, "only the mode 'standard' is available"),
     Refusal("multi_agent", "multi_agent", _inner("enabled", True), "hosted multi-agent runs are not available"),
 )
-_REFUSABLE = frozenset(refusal.name for refusal in REFUSALS)
+#: What may be refused; a request without any of these is not.
+REFUSABLE = frozenset(refusal.name for refusal in REFUSALS)
 
 
 def refuse_unsupported(tree: dict[str, Any]) -> None:
     """Raise UnsupportedParameter for the first thing asked of us that we cannot do."""
-    if _REFUSABLE.isdisjoint(tree):
-        return
     for refusal in REFUSALS:
         value = tree.get(refusal.name)
         if value is not None and refusal.when(value):

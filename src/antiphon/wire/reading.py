@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 #: How deep JSON may nest. Recursive code further in (prompt, canonical form) then stays far from the stack's end.
 MAX_DEPTH = 200
-#: A body with fewer opening brackets than this cannot nest too deep, so it is not walked.
+#: A body with fewer opening brackets than this cannot nest too deep, so it is not walked; nor can one that has no room
+#: for so many, and for as many that close.
 _SHALLOW = MAX_DEPTH
 
 _decode = msgspec.json.Decoder().decode
@@ -58,7 +59,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise InvalidRequest(f"The request body is not valid UTF-8: {error.reason}.", code="invalid_json") from error
     if not isinstance(tree, dict):
         raise InvalidRequest(f"The request body must be a JSON object, got {describe(tree)}.", code="invalid_type")
-    if body.count(b"{") + body.count(b"[") > _SHALLOW:
+    if len(body) > 2 * _SHALLOW and body.count(b"{") + body.count(b"[") > _SHALLOW:
         _check_depth(tree)
     return tree
 

@@ -15,7 +15,7 @@ from msgspec import Meta
 from antiphon.errors import InvalidRequest, UnsupportedParameter
 from antiphon.wire import inputs
 from antiphon.wire.inputs import InputItem, TextFormat
-from antiphon.wire.parameters import refuse_unsupported
+from antiphon.wire.parameters import REFUSABLE, refuse_unsupported
 from antiphon.wire.reading import convert, decode_object, describe, missing_parameter
 from antiphon.wire.tools import without_secrets
 
@@ -166,6 +166,8 @@ class CreateResponse(Parameters, kw_only=True):
 
 
 _FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(Parameters))
+#: Those of which no value is refused for what it asks: most requests have no others.
+_PLAIN = _FIELDS - REFUSABLE
 _OURS = frozenset(("", " "))
 _BRINGS_TOOLS = frozenset(("additional_tools", "tool_search_output"))
 COUNTED = frozenset(
@@ -220,15 +222,16 @@ def read_create(tree: dict[str, Any]) -> CreateResponse:
     """The same from a decoded body, such as a stored one. Raises InvalidRequest."""
     if tree.get("model") is None:
         raise missing_parameter("model")
-    items = tree.get("input")
+    items, plain = tree.get("input"), _PLAIN.issuperset(tree)
     typed = {**tree, "input": inputs.named_items(items)} if isinstance(items, list) else tree
-    unknown = {} if _FIELDS.issuperset(tree) else {key: value for key, value in tree.items() if key not in _FIELDS}
-    if not _OURS.isdisjoint(unknown):
+    unknown = {} if plain else {key: value for key, value in tree.items() if key not in _FIELDS}
+    if unknown and not _OURS.isdisjoint(unknown):
         typed = {key: value for key, value in typed.items() if key not in _OURS}
     request: CreateResponse = convert(typed, CreateResponse)
     request.raw = tree
     request.unknown = unknown
-    refuse_unsupported(tree)
+    if not plain:
+        refuse_unsupported(tree)
     if request.conversation is not None and request.previous_response_id is not None:
         raise InvalidRequest(
             "Only one of 'conversation' and 'previous_response_id' can be provided: either says what was said before.",

@@ -67,9 +67,12 @@ def render(
         messages = messages_of(request.instructions, said, manner)
     if not messages:
         raise InvalidRequest("The input holds nothing that a model could answer.", param="input", code="invalid_value")
-    chat: ChatRequest = {"model": model, "messages": messages}
-    chat.update(toolbox.fields(first_round=first_round))
-    chat.update(_parameters(request, said, config, max_output_tokens))
+    chat: ChatRequest = {
+        "model": model,
+        "messages": messages,
+        **toolbox.fields(first_round=first_round),
+        **_parameters(request, said, config, max_output_tokens),
+    }
     if config.forward_unknown and request.unknown:
         chat.update((key, value) for key, value in request.unknown.items() if value is not None and key not in chat)
     chat["stream"] = True
