@@ -57,35 +57,28 @@ class Asking:
         self._keep = keep
         self._waits = waits
         self._turn: Turn | None = None
+        self._request: ChatRequest = {}
+        """What was asked last."""
 
-    async def open(self, prompt: Prompt) -> tuple[ChatRequest, ChatStream]:
+    def open(self, prompt: Prompt) -> Awaitable[ChatStream]:
         """The model's answer begins. A prompt that does not fit is made shorter, where the request allows it."""
-        upstream = self._route.upstream
-        for attempt in range(_SHORTENINGS + 1):
-            try:
-                return prompt.request, await self._ask(prompt.request)
-            except UpstreamError as refusal:
-                if refusal.code != "context_length_exceeded" or attempt == _SHORTENINGS:
-                    raise
-                shorter = prompt.shorter(upstream.context_window(self._route.model))
-                if shorter is None:
-                    raise
-                prompt = shorter
-        raise AssertionError("the last attempt returns or raises")
+        if prompt.composer.request.truncation == "auto":
+            return self._fitting(prompt)
+        return self._ask(prompt.request)
 
-    async def read(self, request: ChatRequest, stream: ChatStream, options: TurnOptions) -> Turn:
+    async def read(self, stream: ChatStream, options: TurnOptions) -> Turn:
         """The answer to its end, and the record of it. A format that must be checked is, before anything is told."""
         record = self._record
         first_item, first_event = record.told, len(record.journal.frames)
         if self._check is None:
             turn = await self._translate(stream, options, record.emit, record.journal.add)
         else:
-            turn, stream = await self._checked(self._check, request, stream, options)
+            turn, stream = await self._checked(self._check, stream, options)
         exchange = None
         if self._keep is not None and stream.kept is not None:
             # Coding a long answer takes its time, in which others want to be served.
             exchange = await asyncio.to_thread(self._keep, stream.status, stream.headers, stream.kept)
-        record.asked(request, first_item=first_item, first_event=first_event, exchange=exchange)
+        record.asked(self._request, first_item=first_item, first_event=first_event, exchange=exchange)
         return turn
 
     def close(self) -> list[AnyEvent]:
@@ -97,12 +90,25 @@ class Asking:
         self._count(turn)
         return closing
 
+    async def _fitting(self, prompt: Prompt) -> ChatStream:
+        upstream = self._route.upstream
+        for attempt in range(_SHORTENINGS + 1):
+            try:
+                return await self._ask(prompt.request)
+            except UpstreamError as refusal:
+                if refusal.code != "context_length_exceeded" or attempt == _SHORTENINGS:
+                    raise
+                shorter = prompt.shorter(upstream.context_window(self._route.model))
+                if shorter is None:
+                    raise
+                prompt = shorter
+        raise AssertionError("the last attempt returns or raises")
+
     def _ask(self, request: ChatRequest) -> Awaitable[ChatStream]:
+        self._request = request
         return self._route.upstream.stream(request, headers=self._headers, keep=self._keep is not None)
 
-    async def _checked(
-        self, check: SchemaCheck, request: ChatRequest, stream: ChatStream, options: TurnOptions
-    ) -> tuple[Turn, ChatStream]:
+    async def _checked(self, check: SchemaCheck, stream: ChatStream, options: TurnOptions) -> tuple[Turn, ChatStream]:
         """The answer is held back until it fits; one that does not goes back with what is wrong with it. The one that
         is told, and its stream."""
         retries = self._config.schema_retries
@@ -121,8 +127,7 @@ class Asking:
                     f"{problem}.",
                     code="invalid_structured_output",
                 )
-            request = with_complaint(request, text, problem)
-            stream = await self._ask(request)
+            stream = await self._ask(with_complaint(self._request, text, problem))
         raise AssertionError("the last attempt returns or raises")
 
     def _holding(self, held: list[AnyEvent]) -> Emit:

@@ -32,9 +32,7 @@ class Prompt(msgspec.Struct, frozen=True):
 
     def shorter(self, context_window: int | None) -> Prompt | None:
         """The same without its oldest turn, or without as many as it takes where the model's limit is known; None when
-        nothing can go, or nothing may."""
-        if self.composer.request.truncation != "auto":
-            return None
+        nothing can go."""
         shorter: Prompt | None = self
         while shorter is not None:
             left = prompt.drop_oldest_turn(shorter.items)

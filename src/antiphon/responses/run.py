@@ -180,11 +180,11 @@ class Run:
         while (left := self._left(composer)) != 0:
             last = self._is_last(n)
             prompt = plan.prompt or composer.prompt(self._round(n, left, last=last))
-            request, stream = await self._asking.open(prompt)
+            stream = await self._asking.open(prompt)
             self.begin()
             serving = plan.serving
             options = composer.turn(self._record.told, serving.sources if serving is not None else {})
-            turn = await self._asking.read(request, stream, options)
+            turn = await self._asking.read(stream, options)
             reason = _CUT_SHORT.get(turn.finish)
             if reason is not None or last or serving is None or not await self._served(serving, composer, turn):
                 break
@@ -310,7 +310,8 @@ class Run:
         """Nobody waits for what will not come."""
         if self._waiting is not None and not self._begun:
             self._waiting.leave(self)
-        self.journal.end()
+        if not self.journal.ended:
+            self.journal.end()
         self._opened.cancel()
 
     def _finished(self, last: Sequence[AnyEvent], frames: Sequence[Frame]) -> Finished:
