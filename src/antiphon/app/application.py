@@ -285,7 +285,15 @@ class _Endpoint:
         self._max_body_bytes = max_body_bytes
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        return self._handler(Exchange(scope, receive, send, self._max_body_bytes))
+        exchange = Exchange(scope, receive, send, self._max_body_bytes)
+        return self._handler(exchange) if exchange.connection is not None else self._elsewhere(exchange)
+
+    async def _elsewhere(self, exchange: Exchange) -> None:
+        """Under a server that is not ours, where a task may have watched the client."""
+        try:
+            await self._handler(exchange)
+        finally:
+            await exchange.unwatched()
 
 
 def _bound(app: Any) -> ASGIApp:

@@ -32,6 +32,7 @@ class Exchange(Peer):
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
         self.connection = send.connection if type(send) is Sending else connection_of(scope)
         self.receive = receive
+        self._watch = None
         self.scope = scope
         self.send = send
         self._max_body = max_body_bytes

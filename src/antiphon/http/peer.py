@@ -21,18 +21,19 @@ Send = Callable[[Message], Awaitable[None]]
 class Peer:
     """``with peer:``, once the body was read, and only in it: ``gone`` may become true any time.
 
-    ``dropped`` says that it did not go by itself. Whose base this is sets ``connection`` and ``receive``.
+    ``dropped`` says that it did not go by itself. Who derives from this sets ``connection`` and ``receive``, and
+    ``_watch`` to None; where there is no connection, ``unwatched`` must be awaited in the end.
     """
 
     __slots__ = ("_callbacks", "_watch", "connection", "dropped", "gone", "receive")
 
     connection: Connection | None
     receive: Receive
+    _watch: asyncio.Task[None] | None
 
     def __enter__(self) -> Self:
         self.gone = self.dropped = False
         self._callbacks: list[Callable[[], None]] = []
-        self._watch: asyncio.Task[None] | None = None
         connection = self.connection
         if connection is None:
             self._watch = asyncio.get_running_loop().create_task(self._until_disconnect())
@@ -51,6 +52,11 @@ class Peer:
         self._callbacks.clear()  # what they hold holds us: a request must not wait for the garbage collector
         if self._watch is not None:
             self._watch.cancel()
+
+    async def unwatched(self) -> None:
+        """Until the task that watched has ended."""
+        if self._watch is not None:
+            await asyncio.wait([self._watch])
 
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Call back once when the client goes; at once if it has."""
