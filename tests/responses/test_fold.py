@@ -26,7 +26,7 @@ def told(journal: Journal, count: int) -> list[list[str]]:
         elif event.type == "response.output_item.added":
             texts.append([""] if "call" in event.payload["item"].__struct_config__.tag else [])
         elif event.type.endswith("_part.added"):
-            texts[event.payload["output_index"]].append("")
+            texts[event.channel.output_index].append("")
     return texts
 
 

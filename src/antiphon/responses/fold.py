@@ -7,7 +7,6 @@ The fold is total and pure: an event it does not know leaves the Response as it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import msgspec
 
@@ -64,7 +63,7 @@ class Fold:
             assert isinstance(event, Event)
             step = _STEPS.get(event.type)
             if step is not None:
-                step(self, event.payload)
+                step(self, event)
             elif (response := event.payload.get("response")) is not None:
                 self._response = response
                 self.output = list(response.output)
@@ -86,20 +85,21 @@ class Fold:
         if channel.output_index in self._growing:
             self._pieces.setdefault((channel.output_index, channel.part_index), []).append(delta.text)
 
-    def _added(self, payload: dict[str, Any]) -> None:
-        index = payload["output_index"]
-        self.output[index : index + 1] = [payload["item"]]
+    def _added(self, event: Event) -> None:
+        index = event.payload["output_index"]
+        self.output[index : index + 1] = [event.payload["item"]]
         self._growing[index] = []
 
-    def _done(self, payload: dict[str, Any]) -> None:
-        index = payload["output_index"]
-        self.output[index : index + 1] = [payload["item"]]
+    def _done(self, event: Event) -> None:
+        index = event.payload["output_index"]
+        self.output[index : index + 1] = [event.payload["item"]]
         self._growing.pop(index, None)
 
-    def _part_added(self, payload: dict[str, Any]) -> None:
-        parts = self._growing.get(payload["output_index"])
+    def _part_added(self, event: Event) -> None:
+        assert event.channel is not None
+        parts = self._growing.get(event.channel.output_index)
         if parts is not None:
-            parts.append(payload["part"])
+            parts.append(event.payload["part"])
 
     def _text(self, index: int, part: int) -> str:
         return "".join(self._pieces.get((index, part), ()))
@@ -121,7 +121,7 @@ class Fold:
 
 
 #: What changes the items. The events that carry a Response say all of it; any other repeats what deltas said.
-_STEPS: dict[str, Callable[[Fold, dict[str, Any]], None]] = {
+_STEPS: dict[str, Callable[[Fold, Event], None]] = {
     "response.output_item.added": Fold._added,
     "response.output_item.done": Fold._done,
     "response.content_part.added": Fold._part_added,

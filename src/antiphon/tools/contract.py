@@ -181,7 +181,7 @@ def check(said: Sequence[AnyEvent | Outcome | Held]) -> tuple[Sequence[bytes], O
             position, opened = position + 1, True
         assert opened, "an event outside of an item"
         if isinstance(event, Event):
-            assert event.payload.get("output_index") == position, "output_index counts the items of the call"
+            assert event.output_index == position, "output_index counts the items of the call"
             opened = event.type != "response.output_item.done"
     assert not opened, "an item that is never done"
     if isinstance(end, Outcome):

@@ -37,17 +37,17 @@ _HEADS: dict[Dialect, dict[str, bytes]] = {"openai": {}, "open-responses": {}}
 
 
 class EventEncoder:
-    """Encodes the events of one response. Remembers the last channel, because deltas come in runs, and the last
+    """Encodes the events of one response. Remembers the last channel, because its events come in runs, and the last
     Response, because a stream begins with the same one twice."""
 
-    __slots__ = ("_channel", "_dialect", "_head", "_heads", "_response", "_shown", "_tail")
+    __slots__ = ("_channel", "_dialect", "_head", "_heads", "_place", "_response", "_shown", "_tail")
 
     def __init__(self, dialect: Dialect = "openai") -> None:
         self._dialect = dialect
         self._heads = _HEADS[dialect]
         self._channel: Channel | None = None
         self._head = b""
-        self._tail = b""
+        self._place = self._tail = b""
         self._response: Any = None
         self._shown = b""
 
@@ -60,6 +60,11 @@ class EventEncoder:
                 continue
             assert isinstance(event, Event)
             head, payload = heads.get(event.type) or self._begin(event.type), event.payload
+            if (channel := event.channel) is not None:
+                if channel is not self._channel:
+                    self._enter(channel)
+                frames.append(b"%b%d%b,%b\n\n" % (head, number, self._place, _encode(payload)[1:]))
+                continue
             if (response := payload.get("response")) is None:
                 frames.append(b"%b%d,%b\n\n" % (head, number, _encode(payload)[1:]))
                 continue
@@ -74,17 +79,15 @@ class EventEncoder:
             self._enter(delta.channel)
         if delta.logprobs is None:
             return b"%b%d%b%b}\n\n" % (self._head, number, self._tail, _encode(delta.text))
-        payload = {**delta.channel.place(), "logprobs": delta.logprobs, "delta": delta.text}
-        return b"%b%d,%b\n\n" % (self._head, number, _encode(payload)[1:])
+        payload = {"logprobs": delta.logprobs, "delta": delta.text}
+        return b"%b%d%b,%b\n\n" % (self._head, number, self._place, _encode(payload)[1:])
 
     def _enter(self, channel: Channel) -> None:
         name = channel.kind.delta
         self._channel = channel
         self._head = self._heads.get(name) or self._begin(name)
-        place = channel.place()
-        if channel.kind.logprobs:
-            place["logprobs"] = []
-        self._tail = b"," + _encode(place)[1:-1] + b',"delta":'
+        self._place = b"," + _encode(channel.place())[1:-1]
+        self._tail = self._place + (b',"logprobs":[],"delta":' if channel.kind.logprobs else b',"delta":')
 
     def _begin(self, type_: str) -> bytes:
         name = _RENAMED[self._dialect].get(type_, type_)

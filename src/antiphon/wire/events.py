@@ -43,13 +43,6 @@ CUSTOM_INPUT = _kind("custom_tool_call_input", "input", None)
 MCP_ARGUMENTS = _kind("mcp_call_arguments", "arguments", None)
 
 
-class Event(msgspec.Struct, frozen=True):
-    """Any event but a delta: its type, and its payload without ``type`` and ``sequence_number``."""
-
-    type: str
-    payload: dict[str, Any]
-
-
 class Channel(msgspec.Struct, frozen=True):
     """One growing text: of which kind, of which item, and (where the kind has parts) of which part."""
 
@@ -67,13 +60,27 @@ class Channel(msgspec.Struct, frozen=True):
 
     def done(self, text: str, logprobs: Iterable[Logprob] = (), *, name: str | None = None) -> Event:
         """The event that repeats what the deltas said. Older clients want the function's ``name`` here."""
-        payload, kind = self.place(), self.kind
-        payload[kind.done_key] = text
+        kind = self.kind
+        payload: dict[str, Any] = {kind.done_key: text}
         if kind.logprobs:
             payload["logprobs"] = list(logprobs)
         if name is not None:
             payload["name"] = name
-        return Event(kind.done, payload)
+        return Event(kind.done, payload, self)
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Any event but a delta: its type, and its payload without ``type``, ``sequence_number`` and, where it is of a
+    ``channel``, the keys that all events of that share."""
+
+    type: str
+    payload: dict[str, Any]
+    channel: Channel | None = None
+
+    @property
+    def output_index(self) -> int | None:
+        """The place of its item in the output; None where it is of no item."""
+        return self.payload.get("output_index") if self.channel is None else self.channel.output_index
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -120,30 +127,28 @@ def item_step(step: str, output_index: int, item_id: str) -> Event:
 
 def moved(event: AnyEvent, by: int) -> AnyEvent:
     """The same event, of an item ``by`` places later in the output."""
-    if isinstance(event, Delta):
-        channel = event.channel
+    channel = event.channel
+    if channel is not None:
         there = msgspec.structs.replace(channel, output_index=channel.output_index + by)
         return msgspec.structs.replace(event, channel=there)
+    assert isinstance(event, Event)
     return Event(event.type, {**event.payload, "output_index": event.payload["output_index"] + by})
 
 
 def annotation_added(channel: Channel, annotation_index: int, annotation: dict[str, Any]) -> Event:
     """The text cites something."""
-    place = {**channel.place(), "annotation_index": annotation_index}
-    return Event(f"{channel.kind.stem}.annotation.added", {**place, "annotation": annotation})
+    payload = {"annotation_index": annotation_index, "annotation": annotation}
+    return Event(f"{channel.kind.stem}.annotation.added", payload, channel)
 
 
 def part_added(channel: Channel, part: Part) -> Event:
     """A part of an item begins, empty."""
-    payload = channel.place()
-    payload["part"] = part
-    return Event(channel.kind.part_added, payload)
+    return Event(channel.kind.part_added, {"part": part}, channel)
 
 
 def part_done(channel: Channel, part: Part, *, interrupted: bool = False) -> Event:
     """A part is finished. A summary that was cut says so."""
-    payload = channel.place()
-    payload["part"] = part
+    payload: dict[str, Any] = {"part": part}
     if interrupted and channel.kind is SUMMARY_TEXT:
         payload["status"] = "incomplete"
-    return Event(channel.kind.part_done, payload)
+    return Event(channel.kind.part_done, payload, channel)
