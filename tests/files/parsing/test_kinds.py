@@ -6,7 +6,7 @@ import re
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from antiphon.files.parsing import Parsed, Unparsable
@@ -79,6 +79,8 @@ def test_macros_are_not_text(read: Read) -> None:
 
 
 @given(WORDS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]))
+@example("\ufffd", "utf-8")
+@example("\ufffd", "utf-16")
 def test_unicode_is_read_back(text: str, charset: str) -> None:
     """Whatever is written in a form of Unicode that says so, or in UTF-8, is read as it was."""
     assert decoded(text.encode(charset)) == clean(text)

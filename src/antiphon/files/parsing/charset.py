@@ -34,14 +34,13 @@ def decoded(data: bytes) -> str:
     is no text at all."""
     for mark, name in _MARKS:
         if data.startswith(mark):
-            return _text(data.decode(name, "replace"))
+            return _decoded(data, name)
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        text = data.decode(_guess(data), "replace")
-    else:
-        if "\0" in text[:_SAMPLE] and (wide := _wide(data)):
-            text = data.decode(wide, "replace")
+        return _decoded(data, _guess(data))
+    if "\0" in text[:_SAMPLE] and (wide := _wide(data)):
+        return _decoded(data, wide)
     return _text(text)
 
 
@@ -55,9 +54,17 @@ def clean(text: str) -> str:
     return text
 
 
-def _text(text: str) -> str:
+def _decoded(data: bytes, charset: str) -> str:
+    try:
+        return _text(data.decode(charset))
+    except UnicodeDecodeError:
+        return _text(data.decode(charset, "replace"), replaced="\ufffd")
+
+
+def _text(text: str, replaced: str | None = None) -> str:
+    """``replaced`` stands for bytes that are no text. Where there are none, it is a character like others."""
     sample = text[:_SAMPLE]
-    odd = sum(not (one.isprintable() or one.isspace()) or one == "\ufffd" for one in sample)
+    odd = sum(not (one.isprintable() or one.isspace()) or one == replaced for one in sample)
     if odd > 0.1 * len(sample):
         raise unsupported("The file is neither text nor a document of a kind that is known here")
     return clean(text)
