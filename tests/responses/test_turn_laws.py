@@ -334,3 +334,21 @@ def test_what_came_before_a_failure_is_not_lost(script: Script, data: st.DataObj
         turn.feed(chunks)
     events = untroubled.feed(chunks[:-1])
     assert turn.flush(cut=True) == [*events, *untroubled.flush(cut=True)]
+
+
+@given(scripts(), st.booleans())
+@settings(max_examples=30)
+def test_what_came_before_an_end_that_fails_is_not_lost(script: Script, nameless: bool) -> None:
+    """The last read says what it says together with the end, and when that makes no sense, still what came before."""
+    bad = [{"choices": [{"delta": {"tool_calls": [{"index": 7, "id": "x", "function": {"arguments": "{}"}}]}}]}]
+    chunks = read([*script.chunks, *(bad if nameless else [])])
+    together, apart = Turn(options()), Turn(options())
+    told = [*apart.feed(chunks)]
+    if nameless:
+        with pytest.raises(UpstreamError, match="without a name"):
+            apart.flush()
+        with pytest.raises(UpstreamError, match="without a name"):
+            together.feed(chunks, last=True)
+        assert together.flush(cut=True) == [*told, *apart.flush(cut=True)]
+    else:
+        assert together.feed(chunks, last=True) == [*told, *apart.flush()]

@@ -147,12 +147,14 @@ class Asking:
         """One upstream stream to events, as they come."""
         turn = self._turn = Turn(options)
         token, more, journal, waits = turn.token, turn.more, self._record.journal, self._waits
+        closed = False
 
         def take(chunks: list[ChatChunk]) -> bool:
+            nonlocal closed
             one = token(chunks)
             if one is None:
-                # The read that completes the answer leaves with what its end closes: one write instead of two.
-                emit([*turn.feed(chunks), *turn.flush()] if stream.complete else turn.feed(chunks))
+                closed = stream.complete  # then they leave with what the end closes: one write instead of two
+                emit(turn.feed(chunks, last=closed))
             elif not add(one):
                 emit([one])
             return not (waits and journal.held)
@@ -170,7 +172,8 @@ class Asking:
                 await journal.room()
         finally:
             await stream.aclose()
-        emit(turn.flush())  # nothing, if the end was seen above
+        if not closed:
+            emit(turn.flush())
         self._turn = None
         self._count(turn)
         return turn

@@ -30,7 +30,7 @@ class ResponseTooLarge(InternalError):
 class Journal:
     """Events of one response in order, encoded; an event's place is its ``sequence_number``."""
 
-    def __init__(self, *, dialect: Dialect, max_bytes: int) -> None:
+    def __init__(self, dialect: Dialect, max_bytes: int) -> None:
         self.frames: list[Frame] = []
         self.steps: list[Step] = []
         self.dialect: Dialect = dialect

@@ -83,7 +83,7 @@ class Run:
         """``keep``: the answers of the model are stored as they came too. ``over`` is called when all is done."""
         stored = plan.response.store
         self.plan = plan
-        self.journal = Journal(dialect=plan.dialect, max_bytes=config.max_response_bytes)
+        self.journal = Journal(plan.dialect, config.max_response_bytes)
         self._config = config
         self._store = store if stored else None
         self._over = over
@@ -111,7 +111,8 @@ class Run:
         if waiting is not None:
             self._waiting = waiting
             waiting.add(self, self._since)
-        self._task = self._loop.create_task(self._live())
+        # Not by the loop: uvloop's has each task make up a name before it is given its own.
+        self._task = asyncio.Task(self._live(), loop=self._loop, name=self.plan.response.id)
         return self._task
 
     def begin(self) -> None:

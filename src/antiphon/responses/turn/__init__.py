@@ -130,9 +130,10 @@ class Turn:
         part.pieces.append(text)
         return Delta(part.channel, text)
 
-    def feed(self, chunks: Sequence[ChatChunk]) -> list[AnyEvent]:
-        """The events of these chunks. When one of them raises, those of the chunks before it come with ``flush``."""
-        if self._text is not None and (token := self.token(chunks)) is not None:
+    def feed(self, chunks: Sequence[ChatChunk], *, last: bool = False) -> list[AnyEvent]:
+        """The events of these chunks; after the ``last``, those of ``flush`` too. When it raises, what was said before
+        comes with ``flush(cut=True)``."""
+        if not last and self._text is not None and (token := self.token(chunks)) is not None:
             return [token]
         for chunk in chunks:
             if chunk.usage is not None:
@@ -146,6 +147,8 @@ class Turn:
                 if len(self._queue) > 1:  # at once: what comes behind a whole call must not be taken for more of it
                     self._advance()
                     self._bound()
+        if last:
+            return self.flush()
         self._advance()
         self._text = self._growing_text()
         out, self._out = self._out, []
