@@ -30,9 +30,7 @@ class Exchange(Peer):
     __slots__ = ("_max_body", "_named", "_query", "scope", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
-        self.connection = send.connection if type(send) is Sending else connection_of(scope)
-        self.receive = receive
-        self._watch = None
+        Peer.__init__(self, send.connection if type(send) is Sending else connection_of(scope), receive)
         self.scope = scope
         self.send = send
         self._max_body = max_body_bytes

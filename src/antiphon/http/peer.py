@@ -21,19 +21,21 @@ Send = Callable[[Message], Awaitable[None]]
 class Peer:
     """``with peer:``, once the body was read, and only in it: ``gone`` may become true any time.
 
-    ``dropped`` says that it did not go by itself. Who derives from this sets ``connection`` and ``receive``, and
-    ``_watch`` to None; where there is no connection, ``unwatched`` must be awaited in the end.
+    ``dropped`` says that it did not go by itself. Where there is no connection, ``unwatched`` must be awaited in the
+    end.
     """
 
     __slots__ = ("_callbacks", "_watch", "connection", "dropped", "gone", "receive")
 
-    connection: Connection | None
-    receive: Receive
-    _watch: asyncio.Task[None] | None
+    def __init__(self, connection: Connection | None, receive: Receive) -> None:
+        self.connection = connection
+        self.receive = receive
+        self.gone = False
+        self.dropped = False
+        self._callbacks: list[Callable[[], None]] = []
+        self._watch: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        self.gone = self.dropped = False
-        self._callbacks: list[Callable[[], None]] = []
         connection = self.connection
         if connection is None:
             self._watch = asyncio.get_running_loop().create_task(self._until_disconnect())
@@ -55,8 +57,9 @@ class Peer:
 
     async def unwatched(self) -> None:
         """Until the task that watched has ended."""
-        if self._watch is not None:
-            await asyncio.wait([self._watch])
+        watch, self._watch = self._watch, None  # the error that ends it holds us
+        if watch is not None:
+            await asyncio.wait([watch])
 
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Call back once when the client goes; at once if it has."""

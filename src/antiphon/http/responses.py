@@ -46,7 +46,11 @@ class Responses:
         with exchange as peer:
             run = await service.start(request, exchange.owner, self._dialect_of(exchange), headers)
             peer.on_gone(lambda: service.hang_up(run, dropped=peer.dropped))
-            await run.opened()
+            try:
+                await run.opened()
+            except BaseException:
+                del run  # it holds the failure, whose traceback holds this frame
+                raise
             told = _told(run, began)
             if request.stream and not peer.gone:
                 stored = run.plan.response.store

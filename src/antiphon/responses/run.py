@@ -198,7 +198,7 @@ class Run:
         """The tools are at hand, and the calls made that were approved: what to ask the model, in which round."""
         plan, serving, compose = self.plan, self.plan.serving, self.plan.compose
         assert serving is not None, "without tools of ours there is a prompt"
-        assert compose is not None, "and with them none"
+        assert compose is not None, "and with tools of ours a way to make the composer"
         composer = compose(await serving.open(plan.said, self._tell))
         serving.hide(composer.toolbox)
         if not plan.approved:
@@ -269,7 +269,8 @@ class Run:
     def _refuse(self, failure: APIError) -> None:
         """Nothing was told yet: who waits for the opening gets the failure itself."""
         if not self._opened.done():
-            self._opened.set_exception(failure)
+            # Without its traceback, which holds us.
+            self._opened.set_exception(failure.with_traceback(None))
             self._opened.exception()  # whoever waited may have gone: then nobody is left to tell
 
     def _close_items(self) -> None:

@@ -348,7 +348,8 @@ class NetworkReply:
             data = taken(payload) or await payload.readany()
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError) as failure:
             self._cut()
-            raise _failed(failure, self._request) from failure
+            # The reader keeps it, and its traceback would hold us, who hold the reader.
+            raise _failed(failure, self._request) from failure.with_traceback(None)
         self._since = None
         if not data:
             raise StopAsyncIteration

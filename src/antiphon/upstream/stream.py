@@ -149,13 +149,17 @@ class ChatStream:
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback holds this frame, which must not hold it
 
     def aclose(self) -> Awaitable[None]:
         """Ends the exchange: cut at once when the answer is not complete, its connection kept when it is."""
         complete = self._done and self._complete
         self._done = True
         self._pump = None  # it knows us, and all that the request is made of
+        self._failure = None  # as does its traceback, where nobody has waited for it
         return self._reply.aclose(complete=complete)
 
     def _read(self, data: bytes) -> list[ChatChunk]:
@@ -304,8 +308,8 @@ class _Pump:
         self.waiter: asyncio.Future[None] | None
 
     def begin(self, take: Take, say: Say) -> None:
-        """On until the answer is over or one of them has enough. Both run in the caller's context, whoever calls the
-        sink. ``waiter`` is told of the end: most answers of one read are here before anybody would wait."""
+        """Go on until the answer is over or one of them has enough. Both run in the caller's context, whoever calls the
+        sink. ``waiter`` is told of either: most answers of one read are here before anybody would wait."""
         self._run = contextvars.copy_context().run
         self._take = take
         self._say = say
