@@ -39,11 +39,21 @@ def ended(process: BaseProcess) -> int:
     return process.exitcode
 
 
-def ask(tapes: str, mode: str, url: str, worker: int, words: list[str], heard: Any = None) -> None:
-    """A client on the tape asks these in turn; ``heard`` is told the answers."""
+def all_of(count: int) -> Any:
+    """Where so many processes wait for each other."""
+    return _context.Barrier(count, timeout=PATIENCE * 2)
+
+
+def ask(
+    tapes: str, mode: str, url: str, worker: int, words: list[str], heard: Any = None, together: Any = None
+) -> None:
+    """A client on the tape asks these in turn, once those that go ``together`` have opened it; ``heard`` is told the
+    answers."""
     from tests.tape.acceptance.on_tape import on_tape
 
     with on_tape(Path(tapes), mode):
+        if together is not None:
+            together.wait()
         said = [_chat(f"{url}/chat/completions", each, {"x-worker": str(worker)}) for each in words]
     if heard is not None:
         heard.send(said)

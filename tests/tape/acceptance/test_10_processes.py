@@ -40,10 +40,12 @@ def test_10_six_processes_write_thirty_whole_files(tapes: Path, backend: FakeBac
 
 
 def test_10_six_processes_that_ask_the_same_keep_all_their_answers(tapes: Path, backend: FakeBackend) -> None:
-    """The names of the files are the same then: none takes the place of another's."""
+    """The names of the files are the same then: none takes the place of another's. (Of one that was there when it was
+    opened, it would: that is to be recorded anew.)"""
     for n in range(30):
         backend.answer(*text(f"answer {n}"))
-    running = [forks.start(forks.ask, str(tapes), "record", backend.url, n, ["same"] * 5) for n in range(6)]
+    args, together = (str(tapes), "record", backend.url), forks.all_of(6)
+    running = [forks.start(forks.ask, *args, n, ["same"] * 5, None, together) for n in range(6)]
     assert [forks.ended(process) for process in running] == [0] * 6
     assert {row["say"] for row in run_json(tapes, "ls")} == {f"answer {n}" for n in range(30)}
 
